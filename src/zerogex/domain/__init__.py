@@ -1,0 +1,1 @@
+"""Values, frozen, without input or output: what the rest of the program talks about."""

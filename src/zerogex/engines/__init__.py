@@ -1,0 +1,1 @@
+"""Runners with a life of their own."""

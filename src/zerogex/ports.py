@@ -1,0 +1,168 @@
+"""What the platform asks of the outside world.  Engines know these, never the edges behind them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+from zerogex.domain.bar import MinuteBar, UnderlyingBar
+from zerogex.domain.chain import Bools, OptionChain
+from zerogex.domain.contract import OptionContract
+from zerogex.domain.exposure import Analysis
+from zerogex.domain.quote import OptionQuote, UnderlyingQuote
+
+
+@dataclass(frozen=True, slots=True)
+class ChainWindow:
+    """The contracts of one expiration to follow, around a centre price."""
+
+    underlying: str
+    root: str
+    expiration: date
+    center: float  # dollars
+    contracts: tuple[OptionContract, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FeedEvent:
+    """Something an operator may want to know of the feed."""
+
+    kind: str  # connected | reconnecting | goaway | dual_logon | symbol_error | heartbeat | silent | rate_limited | polling
+    stream: str
+    detail: str = ""
+
+
+class MarketData(Protocol):
+    """All the platform asks of a market-data vendor.
+
+    Symbols are ours (SPY, SPX); the vendor's spelling ($SPX.X) stays inside the provider.  The
+    `follow_*` iterators reconnect by themselves with back-off and end only by cancellation,
+    by `aclose()`, or by an error that trying again cannot mend (NotAuthorized, UnknownSymbol).
+    """
+
+    name: str  # "tradestation", …
+    on_event: Any  # Callable[[FeedEvent], None]; assignable
+
+    async def expirations(self, underlying: str) -> Sequence[tuple[str, date]]:
+        """(root, expiration), ascending by date then root; SPX yields SPX and SPXW roots."""
+
+    async def contracts(self, underlying: str, root: str, expiration: date) -> Sequence[OptionContract]:
+        """Both kinds of every listed strike, ascending."""
+
+    async def quotes(self, underlyings: Sequence[str]) -> Sequence[UnderlyingQuote]:
+        """A snapshot; unknown symbols are left out and reported by `on_event`."""
+
+    async def option_quotes(self, contracts: Sequence[OptionContract]) -> Sequence[OptionQuote]:
+        """A snapshot, in batches of the vendor's size; unknown contracts are left out and reported."""
+
+    async def bars(self, underlying: str, start: datetime, end: datetime, *, unit: str = "Minute",
+                   interval: int = 1) -> Sequence[UnderlyingBar]:  # fmt: skip
+        """Bars whose start lies in [start, end), ascending, unique; empty where the vendor has none."""
+
+    def follow_bars(self, underlying: str) -> AsyncIterator[UnderlyingBar]:
+        """One-minute bars as they form and close; the same start comes again with each change."""
+
+    def follow_chain(self, window: ChainWindow) -> AsyncIterator[Sequence[OptionQuote]]:
+        """Quotes of one expiration's window as they come, one list a network read."""
+
+    async def aclose(self) -> None:
+        """End every stream and connection."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MinuteBatch:
+    """What one closed minute of one underlying leaves behind; written whole or not at all.
+
+    `chain.as_of` is the END of the minute (the instant its Greeks are measured from);
+    `timestamp` labels it by its start.  The same batch written twice changes nothing.
+    """
+
+    batch_id: UUID
+    underlying: str
+    timestamp: datetime
+    chain: OptionChain | None
+    bars: tuple[MinuteBar, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FeedState:
+    """Where the data in a database comes from, and the clock it lives by.  One row a database."""
+
+    provider: str
+    simulated: bool
+    market_anchor: datetime | None = None  # for a simulated clock: clock.ScaledClock's fields
+    wall_anchor: datetime | None = None
+    speed: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A change in the database that others wait for."""
+
+    channel: str  # latest | minute | gex
+    underlying: str
+
+
+class Store(Protocol):
+    """Durable memory.  Calls block; asyncio callers use `asyncio.to_thread`.  All are safe from several threads."""
+
+    def feed_state(self) -> FeedState | None:
+        """Where this database's data comes from; None before the first ingest."""
+
+    def announce_feed(self, state: FeedState) -> None:
+        """Record the feed; raises OriginConflict where live and simulated data would mix."""
+
+    def writer_lock(self, underlying: str) -> AbstractContextManager[None]:
+        """The sole right to write an underlying while held; raises LockHeld naming the holder."""
+
+    def write_minute(self, batch: MinuteBatch) -> None:
+        """Durable when it returns; idempotent."""
+
+    def write_bars(self, bars: Sequence[MinuteBar]) -> None:
+        """Upsert underlying minutes alone (gap filling)."""
+
+    def write_latest(self, chain: OptionChain, changed: Bools) -> None:
+        """Upsert the changed rows of the latest-row table, and the spot; notifies `latest`."""
+
+    def forget_latest(self, underlying: str, symbols: Sequence[str]) -> None:
+        """Remove contracts no longer followed (expired, out of the window) from the latest rows."""
+
+    def latest_chain(self, underlying: str) -> OptionChain | None:
+        """The newest known row of each followed contract."""
+
+    def minute_chain(self, underlying: str, timestamp: datetime | None = None) -> OptionChain | None:
+        """The chain stored for a minute (None: the last one); as_of is that minute's end."""
+
+    def bars(self, symbol: str, start: datetime, end: datetime) -> Sequence[MinuteBar]:
+        """Stored minutes with start in [start, end), ascending."""
+
+    def last_bar(self, symbol: str) -> MinuteBar | None:
+        """The newest stored minute of a symbol."""
+
+    def underlyings(self) -> Sequence[str]:
+        """Symbols with any data, ascending."""
+
+    def write_analysis(self, analysis: Analysis, timestamp: datetime) -> None:
+        """Upsert gex_summary and gex_calculations for a minute; notifies `gex`."""
+
+    def write_live(self, analysis: Analysis, payload: bytes) -> None:
+        """Replace the one live row of an underlying (`payload`: its JSON); notifies `gex`."""
+
+    def live(self, underlying: str) -> bytes | None:
+        """The JSON of the newest live analysis."""
+
+    def gex_history(self, underlying: str, start: datetime, end: datetime) -> Sequence[dict[str, Any]]:
+        """Rows of gex_summary, ascending."""
+
+    def query(self, name: str, **parameters: Any) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """Run one named read query: column names and rows."""
+
+    def notices(self, timeout_s: float) -> Iterator[Notice]:
+        """Notices as they come; ends after `timeout_s` without one (0.5 s is a good poll)."""
+
+    def close(self) -> None:
+        """Give back every connection."""

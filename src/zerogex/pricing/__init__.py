@@ -1,0 +1,1 @@
+"""Kernels: arrays in, arrays out, natural units (years, 1.00 of volatility)."""

@@ -1,0 +1,1 @@
+"""TradeStation, API version 3."""

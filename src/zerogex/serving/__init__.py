@@ -1,0 +1,1 @@
+"""Data out: HTTP, WebSocket, the page."""

@@ -1,0 +1,1 @@
+"""A market that needs no account, served over the wire protocol of TradeStation."""
