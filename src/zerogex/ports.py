@@ -31,7 +31,8 @@ class ChainWindow:
 class FeedEvent:
     """Something an operator may want to know of the feed."""
 
-    kind: str  # connected | reconnecting | goaway | dual_logon | symbol_error | heartbeat | silent | rate_limited | polling
+    # connected | reconnecting | goaway | dual_logon | symbol_error | silent | rate_limited | polling
+    kind: str
     stream: str
     detail: str = ""
 

@@ -39,8 +39,12 @@ def imports_of(path: Path) -> set[str]:
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
-            found |= {f"{node.module}.{alias.name}" for alias in node.names} if node.module == "zerogex" else {node.module}
-    return {name.split(".")[1] for name in found if name and name.startswith("zerogex.") and name != "zerogex.__version__"}
+            found |= (
+                {f"{node.module}.{alias.name}" for alias in node.names} if node.module == "zerogex" else {node.module}
+            )
+    return {
+        name.split(".")[1] for name in found if name and name.startswith("zerogex.") and name != "zerogex.__version__"
+    }
 
 
 FILES = [path for path in sorted(ROOT.rglob("*.py")) if path != ROOT / "__init__.py"]

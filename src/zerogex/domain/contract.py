@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 
@@ -70,7 +70,7 @@ def parse_symbol(symbol: str) -> OptionContract:
     elif match := _OSI.match(text):
         strike = Decimal(plain(Decimal(match["strike"]).scaleb(-3)))
     else:
-        raise ValueError(f"{symbol[:60]!r} is not an option symbol; expected the form 'SPY 260221C450' or 'SPY260221C00450000'")
+        raise ValueError(f"{symbol[:60]!r} is not an option symbol; expected 'SPY 260221C450' or 'SPY260221C00450000'")
     root = match["root"]
-    expiration = datetime.strptime(match["date"], "%y%m%d").date()
+    expiration = date.fromisoformat(f"20{match['date']}")
     return OptionContract(underlying_of(root), root, expiration, strike, OptionKind(match["kind"]))

@@ -144,7 +144,7 @@ class Levels:
     call_wall: Wall | None
     put_wall: Wall | None
     max_gamma: Wall | None  # strike of the largest |net GEX|, all expirations summed
-    variants: dict[str, Wall | None] = field(default_factory=dict)  # call_wall_net, call_wall_oi, call_wall_volume, put_…
+    variants: dict[str, Wall | None] = field(default_factory=dict)  # call_wall_net, put_wall_oi …
 
 
 @dataclass(frozen=True, slots=True)
