@@ -120,8 +120,11 @@ class Store(Protocol):
     def writer_lock(self, underlying: str) -> AbstractContextManager[None]:
         """The sole right to write an underlying while held; raises LockHeld naming the holder."""
 
+    def recover(self, underlying: str) -> int:
+        """Write what a killed process left in the spool; returns how many minutes that were."""
+
     def write_minute(self, batch: MinuteBatch) -> None:
-        """Durable when it returns; idempotent."""
+        """Durable when it returns (in the database, or fsynced in the spool while that is away); idempotent."""
 
     def write_bars(self, bars: Sequence[MinuteBar]) -> None:
         """Upsert underlying minutes alone (gap filling)."""
