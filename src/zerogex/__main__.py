@@ -1,0 +1,5 @@
+"""`python -m zerogex` is the `zerogex` command."""
+
+from zerogex.cli import main
+
+main()

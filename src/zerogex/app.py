@@ -1,0 +1,251 @@
+"""Wiring: the only file that names a vendor.
+
+Turns settings into the parts that engines receive: a `MarketData`, a `Store`, a `Clock`, and
+configurations of plain values.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zerogex import __version__
+from zerogex.clock import Clock, ScaledClock, SystemClock
+from zerogex.errors import SettingsError
+from zerogex.settings import Loaded, PasswordProvider, Settings
+
+if TYPE_CHECKING:
+    from zerogex.engines.analyze import AnalyzeConfig
+    from zerogex.engines.ingest import IngestConfig
+    from zerogex.pipeline.enrich import EnrichConfig
+    from zerogex.ports import FeedState, MarketData
+    from zerogex.serving.app import ServingConfig
+    from zerogex.store.postgres import DatabaseConfig, PostgresStore
+
+log = logging.getLogger(__name__)
+SIMULATOR_PORT = 31022
+_LIVE_DATABASE, _SIMULATED_DATABASE = "zerogex", "zerogex_simulated"
+
+
+@contextmanager
+def database(loaded: Loaded) -> Iterator[DatabaseConfig]:
+    """The configured PostgreSQL server, or the embedded one, running while the block lasts.
+
+    Embedded, simulated data has a database of its own, so that it never mixes with the market's.
+    """
+    settings = loaded.settings
+    if loaded.has_database:
+        yield _configured(settings)
+        return
+    from zerogex.store.embedded import EmbeddedServer
+
+    with EmbeddedServer(settings.zerogex_home) as server:
+        yield server.config(_SIMULATED_DATABASE if settings.simulated else _LIVE_DATABASE)
+
+
+def _configured(settings: Settings) -> DatabaseConfig:
+    from zerogex.store.postgres import DatabaseConfig
+
+    return DatabaseConfig(
+        host=settings.db_host,
+        port=settings.db_port,
+        dbname=settings.db_name,
+        user=settings.db_user,
+        password=_password(settings),
+        sslmode=settings.db_sslmode,
+        pool_min=settings.db_pool_min,
+        pool_max=settings.db_pool_max,
+    )
+
+
+def _password(settings: Settings) -> str | None:
+    """The database password by DB_PASSWORD_PROVIDER; None leaves it to libpq's ~/.pgpass."""
+    if settings.db_password_provider is PasswordProvider.ENV:
+        return settings.db_password.get_secret_value() if settings.db_password else None
+    if settings.db_password_provider is PasswordProvider.AWS_SECRETS_MANAGER:
+        return _aws_secret(settings)
+    return None
+
+
+def _aws_secret(settings: Settings) -> str:
+    try:
+        import boto3
+    except ImportError:
+        raise SettingsError(
+            "DB_PASSWORD_PROVIDER is aws_secrets_manager, but boto3 is not installed; "
+            "install the extra: pip install 'zerogex[aws]'"
+        ) from None
+    client = boto3.client("secretsmanager", region_name=settings.aws_region)
+    try:
+        secret = client.get_secret_value(SecretId=settings.db_secret_name)["SecretString"]
+    except Exception as error:
+        raise SettingsError(
+            f"AWS Secrets Manager in {settings.aws_region} gave no secret {settings.db_secret_name!r} "
+            f"({type(error).__name__}); check DB_SECRET_NAME, AWS_REGION and the machine's AWS credentials"
+        ) from None
+    return _password_of(str(secret))
+
+
+def _password_of(secret: str) -> str:
+    """A secret is the password itself or a JSON object with a `password` member, as RDS writes it."""
+    import json
+
+    try:
+        parsed = json.loads(secret)
+    except ValueError:
+        return secret
+    return str(parsed["password"]) if isinstance(parsed, dict) and "password" in parsed else secret
+
+
+@contextmanager
+def open_store(loaded: Loaded, *, migrate: bool = False, spool: bool = False) -> Iterator[PostgresStore]:
+    """The store of these settings; `migrate` brings the schema up to date, otherwise it must be."""
+    from zerogex.store.postgres import PostgresStore
+
+    with database(loaded) as where:
+        folder = loaded.settings.zerogex_home / "spool" / where.dbname if spool else None
+        store = PostgresStore(where, spool=folder)
+        try:
+            if migrate:
+                store.migrate()
+            else:
+                store.check_schema()
+            yield store
+        finally:
+            store.close()
+
+
+async def market_clock(loaded: Loaded) -> Clock:
+    """The clock of the feed: the simulator's where one feeds us, otherwise the machine's."""
+    if not loaded.settings.simulated:
+        return SystemClock()
+    from zerogex.providers.tradestation.clock import discover_clock
+
+    url = simulator_url(loaded.settings)
+    clock = await discover_clock(url)
+    if clock is None:
+        raise SettingsError(
+            f"there are no TradeStation credentials, and no simulator answers at {url}; run `zerogex up`, "
+            "start `zerogex simulate` first, or set TRADESTATION_CLIENT_ID, TRADESTATION_CLIENT_SECRET "
+            "and TRADESTATION_REFRESH_TOKEN"
+        )
+    return clock
+
+
+def simulator_url(settings: Settings) -> str:
+    """Where the simulator is expected."""
+    return settings.tradestation_api_url or f"http://127.0.0.1:{SIMULATOR_PORT}"
+
+
+def stored_clock(state: FeedState | None) -> Clock:
+    """The clock that the data in a database lives by, as its ingest announced it."""
+    if state is None or state.market_anchor is None or state.wall_anchor is None:
+        return SystemClock()
+    return ScaledClock(state.market_anchor, state.wall_anchor, state.speed)
+
+
+def market_data(loaded: Loaded, clock: Clock) -> MarketData:
+    """The provider of these settings."""
+    from zerogex.providers.tradestation.client import TradeStation, TradeStationConfig
+
+    settings = loaded.settings
+    simulated = settings.simulated
+    api_url = simulator_url(settings) if simulated else settings.api_url
+    config = TradeStationConfig(
+        client_id=_secret(settings.tradestation_client_id),
+        client_secret=_secret(settings.tradestation_client_secret),
+        refresh_token=_secret(settings.tradestation_refresh_token),
+        api_url=api_url,
+        auth_url=_auth_url(loaded, api_url),
+        token_file=settings.zerogex_home / ("token-simulated.json" if simulated else "token.json"),
+        request_timeout_s=settings.api_request_timeout,
+        retry_attempts=settings.api_retry_attempts,
+        retry_delay_s=settings.api_retry_delay,
+        retry_backoff=settings.api_retry_backoff,
+        quote_batch_size=settings.quote_batch_size,
+        option_batch_size=settings.option_batch_size,
+        delay_between_batches_s=settings.delay_between_batches,
+    )
+    return TradeStation(config, clock)
+
+
+def _secret(value: Any) -> str:
+    """A credential, or the word the simulator is content with."""
+    return value.get_secret_value() if value else "simulated"
+
+
+def _auth_url(loaded: Loaded, api_url: str) -> str:
+    """A simulator signs in by itself unless another host was named."""
+    named = loaded.origins["tradestation_auth_url"] != "default"
+    return loaded.settings.tradestation_auth_url if named or not loaded.settings.simulated else api_url
+
+
+def enrich_config(settings: Settings) -> EnrichConfig:
+    """How IV and Greeks are computed."""
+    from zerogex.pipeline.enrich import EnrichConfig
+    from zerogex.pricing.implied_vol import IvLimits
+
+    limits = IvLimits(settings.iv_min, settings.iv_max, settings.iv_tolerance, settings.iv_max_iterations)
+    return EnrichConfig(
+        rate=settings.risk_free_rate,
+        dividend=settings.dividend_yield,
+        default_iv=settings.implied_volatility_default,
+        iv_enabled=settings.iv_calculation_enabled,
+        greeks_enabled=settings.greeks_enabled,
+        limits=limits,
+        priority=settings.iv_sources,
+    )
+
+
+def ingest_config(settings: Settings) -> IngestConfig:
+    """What to follow, and how."""
+    from zerogex.engines.ingest import IngestConfig
+
+    return IngestConfig(
+        underlyings=settings.underlyings,
+        expirations=settings.stream_expirations,
+        strike_distance=settings.stream_strike_distance,
+        push=settings.websocket_enabled,
+        regular_poll_s=settings.market_hours_poll_interval,
+        extended_poll_s=settings.extended_hours_poll_interval,
+        closed_poll_s=settings.closed_hours_poll_interval,
+        strike_recalc_interval=settings.strike_recalc_interval,
+        price_move_threshold=settings.price_move_threshold,
+        strike_cleanup_interval=settings.strike_cleanup_interval,
+        bucket_seconds=settings.aggregation_bucket_seconds,
+        max_buffer=settings.max_buffer_size,
+        flush_interval_s=settings.buffer_flush_interval,
+        backfill_on_startup=settings.backfill_on_startup,
+        enrich=enrich_config(settings),
+    )
+
+
+def analyze_config(loaded: Loaded) -> AnalyzeConfig:
+    """What to analyse, and how often; every symbol in the store where no setting names one."""
+    from zerogex.analytics.analysis import AnalysisConfig
+    from zerogex.engines.analyze import AnalyzeConfig
+
+    settings = loaded.settings
+    named = any(loaded.origins[name] != "default" for name in ("analytics_underlying", "stream_underlying"))
+    return AnalyzeConfig(
+        underlyings=settings.analysed if named else None,
+        interval_s=settings.analytics_interval,
+        analysis=AnalysisConfig(dealer_model=settings.dealer_model, rate=settings.risk_free_rate),
+    )
+
+
+def serving_config(settings: Settings) -> ServingConfig:
+    """Where the page is served."""
+    from zerogex.serving.app import ServingConfig
+
+    return ServingConfig(host=settings.serve_host, port=settings.serve_port, version=__version__)
+
+
+def read_chain(path: Path) -> Any:
+    """An option chain from a file of any known format: a `ChainFile`."""
+    from zerogex.providers.chain_files import read_chain_file
+
+    return read_chain_file(path)

@@ -1,0 +1,118 @@
+"""Rows to people and to programs: table, json, csv, ndjson.
+
+Programs get numbers as numbers, times as ISO 8601 UTC, null for "no value".  People get New
+York time, thousands separators and a dash.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from zerogex.domain.calendar import NEW_YORK
+
+
+class Output(StrEnum):
+    """How rows are printed."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+    NDJSON = "ndjson"
+
+
+def emit(columns: Sequence[str], rows: Sequence[Sequence[Any]], output: Output, *, title: str = "") -> None:
+    """Print rows to stdout in the form asked for."""
+    if output is Output.TABLE:
+        _table(columns, rows, title)
+        return
+    plain = [{name: machine(value) for name, value in zip(columns, row, strict=True)} for row in rows]
+    if output is Output.JSON:
+        json.dump(plain, sys.stdout, indent=2, allow_nan=False)
+        sys.stdout.write("\n")
+    elif output is Output.NDJSON:
+        sys.stdout.writelines(json.dumps(row, allow_nan=False) + "\n" for row in plain)
+    else:
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows([spreadsheet(value) for value in row.values()] for row in plain)
+
+
+def machine(value: Any) -> Any:
+    """A value as JSON has it."""
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() and value.as_tuple().exponent == 0 else float(value)
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, bytes | memoryview):
+        return bytes(value).decode("utf-8", "replace")
+    return value
+
+
+def spreadsheet(value: Any) -> Any:
+    """A cell that no spreadsheet takes for a formula."""
+    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
+        return "'" + value
+    return json.dumps(value) if isinstance(value, dict | list) else value
+
+
+def human(value: Any) -> str:
+    """A value as a person reads it."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, datetime):
+        return value.astimezone(NEW_YORK).strftime("%Y-%m-%d %H:%M:%S ET")
+    if isinstance(value, Decimal | float):
+        return number(float(value))
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, dict | list):
+        return json.dumps(value, default=str)
+    return "".join(character if character.isprintable() else "?" for character in str(value))
+
+
+def number(value: float) -> str:
+    """Three to five significant digits with a unit of magnitude: -1.234 bn, 756.41, 0.0123."""
+    size = abs(value)
+    for limit, suffix in ((1e12, "tn"), (1e9, "bn"), (1e6, "mn")):
+        if size >= limit:
+            return f"{value / limit:,.3f} {suffix}"
+    if size >= 10_000:
+        return f"{value:,.0f}"
+    if size >= 1 or size == 0:
+        return f"{value:,.2f}"
+    return f"{value:.4f}" if size >= 0.0001 else f"{value:.2e}"
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(file=sys.stdout, highlight=False)
+    if title:
+        console.print(title, style="bold", markup=False)
+    if not rows:
+        console.print("(no rows)", markup=False)
+        return
+    if len(rows) == 1 and len(columns) > 6:
+        width = max(map(len, columns))
+        for name, value in zip(columns, rows[0], strict=True):
+            console.print(f"{name:<{width}}  {human(value)}", markup=False, soft_wrap=True)
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    numeric = [all(isinstance(row[i], int | float | Decimal | None) for row in rows) for i in range(len(columns))]
+    for name, right in zip(columns, numeric, strict=True):
+        table.add_column(name, justify="right" if right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*map(human, row))
+    console.print(table, markup=False)

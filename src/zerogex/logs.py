@@ -1,0 +1,74 @@
+"""The one place that configures logging; everything else only asks `logging.getLogger(__name__)`.
+
+On a terminal a line reads `10:31:02 info  minute stored  contracts=412 underlying=SPY`; elsewhere
+it is JSON.  With LOG_DIR, `main_engine.log` gets everything and `errors.log` the errors, rotated.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from zerogex.settings import LogFormat, Settings
+
+_ROTATE_BYTES, _ROTATE_KEEP = 20 * 1024 * 1024, 10
+_QUIET = ("httpx2", "httpcore2", "uvicorn", "uvicorn.access", "numba", "matplotlib", "asyncio", "websockets")
+
+
+def configure(settings: Settings, *, service: str) -> None:
+    """Send every logger to stderr (and LOG_DIR); `service` is a field of each line in files."""
+    level = logging.getLevelName(settings.log_level.value)
+    root = logging.getLogger()
+    root.handlers[:] = [_handler(logging.StreamHandler(sys.stderr), _pretty(settings, sys.stderr.isatty()), level)]
+    if settings.log_dir:
+        settings.log_dir.mkdir(parents=True, exist_ok=True)
+        root.handlers.append(_handler(_file(settings.log_dir / "main_engine.log"), _json(service), level))
+        root.handlers.append(_handler(_file(settings.log_dir / "errors.log"), _json(service), logging.ERROR))
+    root.setLevel(level)
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(max(level, logging.WARNING))
+
+
+def _file(path: Path) -> logging.Handler:
+    return RotatingFileHandler(path, maxBytes=_ROTATE_BYTES, backupCount=_ROTATE_KEEP, encoding="utf-8")
+
+
+def _handler(handler: logging.Handler, formatter: logging.Formatter, level: int) -> logging.Handler:
+    handler.setFormatter(formatter)
+    handler.setLevel(level)
+    return handler
+
+
+def _pretty(settings: Settings, terminal: bool) -> logging.Formatter:
+    if settings.log_format is LogFormat.JSON or (settings.log_format is LogFormat.AUTO and not terminal):
+        return _json(None)
+    return _formatter(
+        structlog.processors.TimeStamper("%H:%M:%S", utc=False),
+        structlog.dev.ConsoleRenderer(colors=terminal, pad_event_to=28),
+    )
+
+
+def _json(service: str | None) -> logging.Formatter:
+    def add_service(_: Any, __: str, event: Any) -> Any:
+        if service:
+            event["service"] = service
+        return event
+
+    return _formatter(
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        add_service,
+        structlog.processors.format_exc_info,
+        structlog.processors.JSONRenderer(default=str),
+    )
+
+
+def _formatter(*processors: Any) -> logging.Formatter:
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[structlog.stdlib.add_log_level, structlog.stdlib.ExtraAdder()],
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *processors],
+    )
