@@ -1,5 +1,5 @@
 """`python -m zerogex` is the `zerogex` command."""
 
-from zerogex.cli import main
+from zerogex.cli.main import main
 
 main()

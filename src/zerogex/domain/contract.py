@@ -65,15 +65,13 @@ def parse_symbol(symbol: str) -> OptionContract:
     Raises ValueError naming the text when it is neither.
     """
     text = symbol.strip().upper()
-    for form, places in ((_OSI, 3), (_TRADESTATION, 0)):  # OSI first: its strike always has eight digits
-        if match := form.match(text):
-            break
+    match = _OSI.match(text) or _TRADESTATION.match(text)  # OSI first: its strike always has eight digits
     try:
         expiration = date.fromisoformat(f"20{match['date'] if match else ''}")
     except ValueError:
         match = None
     if match is None:
         raise ValueError(f"{symbol[:60]!r} is not an option symbol; expected 'SPY 260221C450' or 'SPY260221C00450000'")
-    strike = Decimal(plain(Decimal(match["strike"]).scaleb(-places)))
+    strike = Decimal(plain(Decimal(match["strike"]).scaleb(-3 if match.re is _OSI else 0)))
     root = match["root"]
     return OptionContract(underlying_of(root), root, expiration, strike, OptionKind(match["kind"]))

@@ -1,0 +1,57 @@
+"""The command line: a command parses, calls one function, prints.
+
+Data goes to stdout, talk to stderr.  Every error of ours becomes one sentence and its exit
+code (see zerogex.errors); a traceback means a bug.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from zerogex import __version__
+from zerogex.cli import config, gex, run, show, up
+from zerogex.errors import ZerogexError
+
+app = typer.Typer(
+    name="zerogex",
+    help="Where option dealers stand, and what their hedging will do to the price.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback(invoke_without_command=True)
+def _root(version: bool = typer.Option(False, "--version", help="Show the version.")) -> None:
+    if version:
+        typer.echo(f"zerogex {__version__}")
+        raise typer.Exit
+
+
+app.command("up")(up.up)
+app.command("gex")(gex.gex)
+app.command("ingest")(run.ingest)
+app.command("analyze")(run.analyze)
+app.command("serve")(run.serve)
+app.command("simulate")(run.simulate)
+app.command("show")(show.show)
+app.command("config")(config.config)
+
+
+def main() -> None:
+    """Entry point of the `zerogex` command."""
+    try:
+        app()
+    except ZerogexError as error:
+        typer.echo(f"zerogex: {error}", err=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:  # the reader of our output went away: `zerogex show … | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)

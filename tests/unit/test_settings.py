@@ -1,0 +1,129 @@
+"""Environment beats .env beats default; every wrong setting is named at once."""
+
+from pathlib import Path
+
+import pytest
+
+from zerogex import settings as table
+from zerogex.domain.exposure import DealerModel
+from zerogex.domain.iv import IvSource
+from zerogex.errors import SettingsError
+
+
+@pytest.fixture(autouse=True)
+def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    for name in table.Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    env_file = tmp_path / "env"
+    monkeypatch.setenv("ZEROGEX_ENV_FILE", str(env_file))
+    return env_file
+
+
+def test_defaults_need_nothing() -> None:
+    loaded = table.load()
+    assert set(loaded.origins.values()) == {"default"}
+    assert loaded.settings.underlyings == ("SPY",)
+    assert loaded.settings.simulated
+    assert not loaded.has_database
+
+
+def test_the_environment_beats_the_file_beats_the_default(clean: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clean.write_text("RISK_FREE_RATE=0.04\nIV_MAX=3\n")
+    monkeypatch.setenv("IV_MAX", "4")
+    loaded = table.load()
+    assert (loaded.settings.risk_free_rate, loaded.settings.iv_max, loaded.settings.iv_min) == (0.04, 4.0, 0.01)
+    origins = [loaded.origins[name] for name in ("risk_free_rate", "iv_max", "iv_min")]
+    assert origins == [".env", "environment", "default"]
+
+
+def test_inline_comments_and_quotes_are_understood(clean: Path) -> None:
+    clean.write_text(
+        "STREAM_UNDERLYING=SPY, qqq   # two of them\nDB_PASSWORD='a # b'\nLOG_LEVEL=DEBUG # chatty\nDB_NAME=\n"
+    )
+    loaded = table.load()
+    assert loaded.settings.underlyings == ("SPY", "QQQ")
+    assert loaded.settings.db_password and loaded.settings.db_password.get_secret_value() == "a # b"
+    assert loaded.settings.log_level.value == "DEBUG"
+    assert loaded.origins["db_name"] == "default"
+
+
+def test_every_wrong_setting_is_reported_at_once_with_an_example(clean: Path) -> None:
+    clean.write_text(
+        "RISK_FREE_RATE=abc\nDB_PORT=99999\nIV_PRIORITY=api,guess\nSTREAM_STRIKE_DISTANCE=wide\nIV_MAX=nan\n"
+    )
+    with pytest.raises(SettingsError) as caught:
+        table.load()
+    message = str(caught.value)
+    assert message.startswith("5 settings are wrong")
+    for name, came in (
+        ("RISK_FREE_RATE", "abc"),
+        ("DB_PORT", "99999"),
+        ("IV_PRIORITY", "api,guess"),
+        ("IV_MAX", "nan"),
+    ):
+        assert f"{name} is '{came}'; expected" in message
+        assert table.example(name.lower()) in message
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("TRADESTATION_CLIENT_ID=a", "TRADESTATION_CLIENT_SECRET, TRADESTATION_REFRESH_TOKEN not set"),
+        ("IV_MIN=2\nIV_MAX=1", "IV_MIN is 2.0, not below IV_MAX 1.0"),
+        ("DB_POOL_MIN=9", "DB_POOL_MIN is 9, above DB_POOL_MAX 8"),
+        ("DB_PASSWORD_PROVIDER=env", "DB_PASSWORD is not set"),
+    ],
+)
+def test_settings_are_checked_together(clean: Path, text: str, words: str) -> None:
+    clean.write_text(text)
+    with pytest.raises(SettingsError, match="1 setting is wrong") as caught:
+        table.load()
+    assert words in str(caught.value)
+
+
+def test_a_wrong_secret_is_never_shown(clean: Path) -> None:
+    sentence = repr(table.Settings(db_password="canary-1"))
+    assert "canary-1" not in sentence
+
+
+CREDENTIALS = "TRADESTATION_CLIENT_ID=a\nTRADESTATION_CLIENT_SECRET=b\nTRADESTATION_REFRESH_TOKEN=c\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "simulated", "url"),
+    [
+        ("", True, table.LIVE_API),
+        (CREDENTIALS, False, table.LIVE_API),
+        (CREDENTIALS + "TRADESTATION_USE_SANDBOX=true", False, table.SANDBOX_API),
+        (CREDENTIALS + "TRADESTATION_API_URL=http://127.0.0.1:31022", True, "http://127.0.0.1:31022"),
+        (CREDENTIALS + "ZEROGEX_SIMULATE=true", True, table.LIVE_API),
+        ("TRADESTATION_API_URL=https://feed.example", False, "https://feed.example"),
+    ],
+)
+def test_the_feed_is_simulated_without_credentials_on_loopback_or_on_request(
+    clean: Path, text: str, simulated: bool, url: str
+) -> None:
+    clean.write_text(text)
+    settings = table.load().settings
+    assert (settings.simulated, settings.api_url) == (simulated, url)
+
+
+def test_words_become_values(clean: Path) -> None:
+    clean.write_text("IV_PRIORITY=mid,last\nDEALER_MODEL=inverse\nANALYTICS_UNDERLYING=spx\nZEROGEX_HOME=~/elsewhere\n")
+    settings = table.load().settings
+    assert settings.iv_sources == (IvSource.MID, IvSource.LAST)
+    assert settings.dealer_model is DealerModel.INVERSE
+    assert settings.analysed == ("SPX",)
+    assert settings.zerogex_home == Path.home() / "elsewhere"
+
+
+def test_a_misspelt_name_gets_a_suggestion(clean: Path) -> None:
+    clean.write_text("STREAM_UNDERLYNG=SPY\n")
+    assert table.load().unknown == ("STREAM_UNDERLYNG",)
+    assert table.suggestion("STREAM_UNDERLYNG") == "STREAM_UNDERLYING"
+
+
+@pytest.mark.parametrize("name", ["DB_HOST", "DB_PORT", "DB_NAME", "DB_USER"])
+def test_naming_any_part_of_a_database_configures_one(clean: Path, name: str) -> None:
+    clean.write_text(table.example(name.lower()))
+    assert table.load().has_database

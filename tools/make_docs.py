@@ -1,0 +1,61 @@
+"""Write the generated pages: docs/settings.md and .env.example from the table of settings.
+
+    python tools/make_docs.py
+
+tests/unit/test_generated_docs.py fails when a page is out of date.
+"""
+
+from __future__ import annotations
+
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from zerogex.cli.config import shown
+from zerogex.settings import Settings
+
+ROOT = Path(__file__).parent.parent
+
+
+def rows() -> list[tuple[str, str, str, str, str, str]]:
+    """(section, NAME, default, unit, help, example) in the table's order."""
+    found = []
+    for name, field in Settings.model_fields.items():
+        extra: dict[str, Any] = field.json_schema_extra  # type: ignore[assignment]
+        default = shown(field.default)
+        text = "" if default is None else str(default).lower() if isinstance(default, bool) else str(default)
+        found.append((extra["section"], name.upper(), text, extra["unit"], field.description or "", extra["example"]))
+    return found
+
+
+def settings_page() -> str:
+    """docs/settings.md."""
+    parts = [
+        "# Settings\n\n"
+        "A setting is taken from the environment, else from `.env` in the working folder (inline comments are fine;\n"
+        "`ZEROGEX_ENV_FILE` names another file), else from the default below. `zerogex config` shows the effective values\n"
+        "and where each comes from. Every wrong setting is reported at once, with an example that would be accepted.\n\n"
+        "This page is generated from `src/zerogex/settings.py` by `tools/make_docs.py`.\n"
+    ]
+    for section, group in groupby(rows(), key=lambda row: row[0]):
+        parts.append(f"\n## {section}\n\n| setting | default | unit | meaning |\n|---|---|---|---|\n")
+        parts += [f"| `{name}` | {f'`{default}`' if default else '–'} | {unit} | {help} |\n"
+                  for _, name, default, unit, help, _ in group]  # fmt: skip
+    return "".join(parts)
+
+
+def env_example() -> str:
+    """.env.example: every setting, commented out, with its default or an example."""
+    parts = ["# Copy to .env and change what you need; every line shows the default or an example.\n"
+             "# A description of each setting: docs/settings.md, `zerogex config`.\n"]  # fmt: skip
+    for section, group in groupby(rows(), key=lambda row: row[0]):
+        parts.append(f"\n# {section}\n")
+        parts += [f"# {name}={default or example}  # {help}\n" for _, name, default, _, help, example in group]
+    return "".join(parts)
+
+
+PAGES = {"docs/settings.md": settings_page, ".env.example": env_example}
+
+if __name__ == "__main__":
+    for path, page in PAGES.items():
+        (ROOT / path).write_text(page())
