@@ -7,22 +7,24 @@ configurations of plain values.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zerogex import __version__
-from zerogex.clock import Clock, ScaledClock, SystemClock
+from zerogex.clock import Clock, SystemClock
 from zerogex.errors import SettingsError
 from zerogex.settings import Loaded, PasswordProvider, Settings
 
 if TYPE_CHECKING:
+    from zerogex.domain.chain import OptionChain
     from zerogex.engines.analyze import AnalyzeConfig
     from zerogex.engines.ingest import IngestConfig
     from zerogex.pipeline.enrich import EnrichConfig
-    from zerogex.ports import FeedState, MarketData
+    from zerogex.ports import MarketData
     from zerogex.serving.app import ServingConfig
+    from zerogex.simulator.server import Simulator
     from zerogex.store.postgres import DatabaseConfig, PostgresStore
 
 log = logging.getLogger(__name__)
@@ -135,16 +137,18 @@ async def market_clock(loaded: Loaded) -> Clock:
     return clock
 
 
+def simulator(chains: Sequence[OptionChain], faults: Sequence[str], **options: Any) -> Simulator:
+    """The simulated market as a server, from `zerogex simulate`'s options."""
+    from zerogex.simulator.config import SimulatorConfig
+    from zerogex.simulator.faults import Faults
+    from zerogex.simulator.server import Simulator
+
+    return Simulator(SimulatorConfig(chains=tuple(chains), faults=Faults.parse(faults), **options))
+
+
 def simulator_url(settings: Settings) -> str:
     """Where the simulator is expected."""
     return settings.tradestation_api_url or f"http://127.0.0.1:{SIMULATOR_PORT}"
-
-
-def stored_clock(state: FeedState | None) -> Clock:
-    """The clock that the data in a database lives by, as its ingest announced it."""
-    if state is None or state.market_anchor is None or state.wall_anchor is None:
-        return SystemClock()
-    return ScaledClock(state.market_anchor, state.wall_anchor, state.speed)
 
 
 def market_data(loaded: Loaded, clock: Clock) -> MarketData:
@@ -226,6 +230,7 @@ def ingest_config(settings: Settings) -> IngestConfig:
 def analyze_config(loaded: Loaded) -> AnalyzeConfig:
     """What to analyse, and how often; every symbol in the store where no setting names one."""
     from zerogex.analytics.analysis import AnalysisConfig
+    from zerogex.domain.chain import OptionChain
     from zerogex.engines.analyze import AnalyzeConfig
 
     settings = loaded.settings

@@ -14,7 +14,7 @@ FLOORS = (
     "pipeline analytics alerts backtest",
     "providers simulator store notify serving",
     "engines",
-    "cli app settings logs __main__",
+    "cli app settings logs feed_clock __main__",
 )
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names.split()}
 

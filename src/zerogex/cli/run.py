@@ -1,0 +1,143 @@
+"""The engines as commands: ingest, analyze, serve, simulate."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from zerogex import app
+from zerogex.cli.output import Output, emit
+from zerogex.cli.process import run_until_stopped, start
+from zerogex.domain.calendar import NEW_YORK
+from zerogex.feed_clock import FeedClock
+from zerogex.settings import Loaded
+
+log = logging.getLogger(__name__)
+
+Underlying = Annotated[str | None, typer.Option("--underlying", "-u", help="Symbols, comma separated: SPY,QQQ.")]
+Expirations = Annotated[int | None, typer.Option("--expirations", help="How many of the nearest expirations.")]
+Distance = Annotated[
+    str | None, typer.Option("--strike-distance", help="Strikes on each side of spot: dollars (20) or percent (5%).")
+]
+Debug = Annotated[bool, typer.Option("--debug", help="Log everything.")]
+
+
+def ingest(
+    underlying: Underlying = None,
+    expirations: Expirations = None,
+    strike_distance: Distance = None,
+    debug: Debug = False,
+) -> None:
+    """Follow the feed: IV and Greeks for every contract, one-minute rows into PostgreSQL."""
+    overrides = {
+        "stream_underlying": underlying,
+        "stream_expirations": expirations,
+        "stream_strike_distance": strike_distance,
+    }
+    run_until_stopped(_ingest(start("ingest", overrides, debug=debug)))
+
+
+async def _ingest(loaded: Loaded) -> None:
+    from zerogex.engines.ingest import IngestEngine
+
+    clock = await app.market_clock(loaded)
+    with app.open_store(loaded, migrate=True, spool=True) as store:
+        market = app.market_data(loaded, clock)
+        try:
+            await IngestEngine(market, store, clock, app.ingest_config(loaded.settings)).run()
+        finally:
+            await market.aclose()
+
+
+def analyze(
+    once: Annotated[bool, typer.Option("--once", help="Analyse what is stored now, print it, and end.")] = False,
+    underlying: Underlying = None,
+    interval: Annotated[float | None, typer.Option("--interval", help="Seconds between two rows.")] = None,
+    output: Annotated[Output, typer.Option("-o", "--output", help="With --once: table, json, csv, ndjson.")] = Output.TABLE,
+    debug: Debug = False,
+) -> None:
+    """Turn the stored chain into gex_summary and gex_calculations, on an interval."""
+    loaded = start("analyze", {"analytics_underlying": underlying, "analytics_interval": interval}, debug=debug)
+    run_until_stopped(_analyze(loaded, once=once, output=output))
+
+
+async def _analyze(loaded: Loaded, *, once: bool, output: Output) -> None:
+    from zerogex.engines.analyze import AnalyzeEngine
+
+    with app.open_store(loaded, migrate=not once) as store:
+        with FeedClock(store) as clock:
+            engine = AnalyzeEngine(store, clock, app.analyze_config(loaded))
+            if not once:
+                await engine.run()
+                return
+            analyses = await engine.once()
+        columns = ("underlying", "data_timestamp", "spot", "net_gex", "gamma_flip", "gamma_flip_status", "call_wall",
+                   "put_wall", "max_pain")  # fmt: skip
+        emit(columns, [_headline(analysis, columns) for analysis in analyses], output)
+        if not analyses:
+            typer.echo("zerogex: no chain is stored yet; start the platform with `zerogex up`", err=True)
+
+
+def _headline(analysis: Any, columns: tuple[str, ...]) -> tuple[Any, ...]:
+    from zerogex.analytics.document import document
+
+    whole = document(analysis)
+    return tuple(whole[name] for name in columns)
+
+
+def serve(
+    host: Annotated[str | None, typer.Option("--host", help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option("--port", min=0, max=65535, help="Port; 0 picks a free one.")] = None,
+    debug: Debug = False,
+) -> None:
+    """Serve the page, the API and the WebSocket."""
+    loaded = start("serve", {"serve_host": host, "serve_port": port}, debug=debug)
+    run_until_stopped(_serve(loaded))
+
+
+async def _serve(loaded: Loaded) -> None:
+    import uvicorn
+
+    from zerogex.serving.app import create_app
+
+    config = app.serving_config(loaded.settings)
+    with app.open_store(loaded, migrate=True) as store, FeedClock(store) as clock:
+        application = create_app(store, lambda: clock, config)
+        server = uvicorn.Server(
+            uvicorn.Config(application, host=config.host, port=config.port, log_config=None, access_log=False,
+                           server_header=False, timeout_graceful_shutdown=3)  # fmt: skip
+        )
+        server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
+        task = asyncio.ensure_future(server.serve())
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            server.should_exit = True
+            await task
+
+
+def simulate(
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port; 0 picks a free one.")] = app.SIMULATOR_PORT,
+    seed: Annotated[int, typer.Option("--seed", help="The same seed is the same market.")] = 7,
+    start_at: Annotated[
+        datetime | None, typer.Option("--start", help="Market time to begin at, New York: 2026-11-20T10:30.")
+    ] = None,
+    speed: Annotated[float, typer.Option("--speed", min=0.01, max=1000, help="Market seconds in a second.")] = 1.0,
+    chain: Annotated[
+        list[Path] | None, typer.Option("--chain", help="Seed strikes, OI, volume and IV from a chain file.")
+    ] = None,
+    fault: Annotated[
+        list[str] | None, typer.Option("--fault", help="A fault to play: name or name=value (docs/simulator.md).")
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Serve a simulated market over TradeStation's v3 wire protocol, on loopback."""
+    start("simulate", {}, debug=debug)
+    chains = tuple(app.read_chain(path).chain for path in chain or ())
+    begin = start_at.replace(tzinfo=NEW_YORK) if start_at and start_at.tzinfo is None else start_at
+    run_until_stopped(app.simulator(chains, fault or [], port=port, seed=seed, start=begin, speed=speed).serve_forever())
