@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from zerogex.ports import MarketData
     from zerogex.serving.app import ServingConfig
     from zerogex.simulator.server import Simulator
-    from zerogex.store.postgres import DatabaseConfig, PostgresStore
+    from zerogex.store.config import DatabaseConfig
+    from zerogex.store.postgres import PostgresStore
 
 log = logging.getLogger(__name__)
 SIMULATOR_PORT = 31022
@@ -49,7 +50,7 @@ def database(loaded: Loaded) -> Iterator[DatabaseConfig]:
 
 
 def _configured(settings: Settings) -> DatabaseConfig:
-    from zerogex.store.postgres import DatabaseConfig
+    from zerogex.store.config import DatabaseConfig
 
     return DatabaseConfig(
         host=settings.db_host,
@@ -230,7 +231,6 @@ def ingest_config(settings: Settings) -> IngestConfig:
 def analyze_config(loaded: Loaded) -> AnalyzeConfig:
     """What to analyse, and how often; every symbol in the store where no setting names one."""
     from zerogex.analytics.analysis import AnalysisConfig
-    from zerogex.domain.chain import OptionChain
     from zerogex.engines.analyze import AnalyzeConfig
 
     settings = loaded.settings

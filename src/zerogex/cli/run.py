@@ -58,7 +58,9 @@ def analyze(
     once: Annotated[bool, typer.Option("--once", help="Analyse what is stored now, print it, and end.")] = False,
     underlying: Underlying = None,
     interval: Annotated[float | None, typer.Option("--interval", help="Seconds between two rows.")] = None,
-    output: Annotated[Output, typer.Option("-o", "--output", help="With --once: table, json, csv, ndjson.")] = Output.TABLE,
+    output: Annotated[
+        Output, typer.Option("-o", "--output", help="With --once: table, json, csv, ndjson.")
+    ] = Output.TABLE,
     debug: Debug = False,
 ) -> None:
     """Turn the stored chain into gex_summary and gex_calculations, on an interval."""
@@ -109,8 +111,15 @@ async def _serve(loaded: Loaded) -> None:
     with app.open_store(loaded, migrate=True) as store, FeedClock(store) as clock:
         application = create_app(store, lambda: clock, config)
         server = uvicorn.Server(
-            uvicorn.Config(application, host=config.host, port=config.port, log_config=None, access_log=False,
-                           server_header=False, timeout_graceful_shutdown=3)  # fmt: skip
+            uvicorn.Config(
+                application,
+                host=config.host,
+                port=config.port,
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=3,
+            )
         )
         server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
         task = asyncio.ensure_future(server.serve())
@@ -122,7 +131,9 @@ async def _serve(loaded: Loaded) -> None:
 
 
 def simulate(
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port; 0 picks a free one.")] = app.SIMULATOR_PORT,
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65535, help="Port; 0 picks a free one.")
+    ] = app.SIMULATOR_PORT,
     seed: Annotated[int, typer.Option("--seed", help="The same seed is the same market.")] = 7,
     start_at: Annotated[
         datetime | None, typer.Option("--start", help="Market time to begin at, New York: 2026-11-20T10:30.")
@@ -140,4 +151,6 @@ def simulate(
     start("simulate", {}, debug=debug)
     chains = tuple(app.read_chain(path).chain for path in chain or ())
     begin = start_at.replace(tzinfo=NEW_YORK) if start_at and start_at.tzinfo is None else start_at
-    run_until_stopped(app.simulator(chains, fault or [], port=port, seed=seed, start=begin, speed=speed).serve_forever())
+    run_until_stopped(
+        app.simulator(chains, fault or [], port=port, seed=seed, start=begin, speed=speed).serve_forever()
+    )

@@ -1,0 +1,82 @@
+"""Rows reach people and programs without surprises."""
+
+import csv
+import io
+import json
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import pytest
+
+from zerogex.cli.output import Output, emit, human, machine, number
+
+COLUMNS = ("symbol", "timestamp", "net_gex", "note")
+ROWS = [
+    ("SPY", datetime(2026, 11, 20, 15, 31, tzinfo=UTC), -1.2345e9, None),
+    ("=cmd|'x'", datetime(2026, 11, 20, 15, 32, tzinfo=UTC), 0.0, "a\x1b[31mb"),
+]
+
+
+def printed(output: Output, capsys: pytest.CaptureFixture[str], rows=ROWS, columns=COLUMNS) -> str:
+    emit(columns, rows, output, title="Title")
+    return capsys.readouterr().out
+
+
+def test_json_is_a_list_of_objects_with_utc_times_and_null(capsys) -> None:
+    first, second = json.loads(printed(Output.JSON, capsys))
+    assert first == {"symbol": "SPY", "timestamp": "2026-11-20T15:31:00Z", "net_gex": -1.2345e9, "note": None}
+    assert second["symbol"] == "=cmd|'x'"
+
+
+def test_ndjson_is_one_object_a_line(capsys) -> None:
+    lines = printed(Output.NDJSON, capsys).splitlines()
+    assert [json.loads(line)["net_gex"] for line in lines] == [-1.2345e9, 0.0]
+
+
+def test_csv_reads_back_and_no_cell_is_a_formula(capsys) -> None:
+    table = list(csv.reader(io.StringIO(printed(Output.CSV, capsys))))
+    assert table[0] == list(COLUMNS)
+    assert table[2][0] == "'=cmd|'x'"
+    assert float(table[1][2]) == -1.2345e9
+
+
+def test_a_table_speaks_new_york_time_and_fits_80_columns(capsys) -> None:
+    text = printed(Output.TABLE, capsys)
+    assert "2026-11-20 10:31:00 ET" in text
+    assert "-1.234 bn" in text or "-1.235 bn" in text
+    assert "\x1b[31m" not in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_a_single_wide_row_is_listed_downwards(capsys) -> None:
+    columns = tuple(f"column_{i}" for i in range(20))
+    text = printed(Output.TABLE, capsys, rows=[tuple(range(20))], columns=columns)
+    assert "column_19  19" in text
+
+
+def test_no_rows_say_so(capsys) -> None:
+    assert "(no rows)" in printed(Output.TABLE, capsys, rows=[])
+    assert json.loads(printed(Output.JSON, capsys, rows=[])) == []
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (1.5e12, "1.500 tn"),
+        (-2.5e6, "-2.500 mn"),
+        (12345.6, "12,346"),
+        (756.412, "756.41"),
+        (0.01234, "0.0123"),
+        (0.0, "0.00"),
+    ],
+)
+def test_numbers_carry_their_magnitude(value: float, text: str) -> None:
+    assert number(value) == text
+
+
+def test_values_for_programs_stay_numbers() -> None:
+    assert machine(Decimal("4500")) == 4500
+    assert machine(Decimal("450.2500")) == 450.25
+    assert machine(date(2026, 11, 20)) == "2026-11-20"
+    assert human(True) == "yes"
+    assert human(1234567) == "1,234,567"
