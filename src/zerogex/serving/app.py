@@ -1,0 +1,84 @@
+"""The web server as an ASGI application: page, API, WebSocket, and the watcher behind them.
+
+store.notices() ──► watcher (thread) ──► hub ──► board ◄── routes (HTTP)
+                                          └──► websocket (one queue a client)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.websockets import WebSocket
+
+from zerogex.clock import Clock
+from zerogex.ports import Store
+from zerogex.serving import page, problems
+from zerogex.serving.board import Board
+from zerogex.serving.config import ServingConfig
+from zerogex.serving.guard import Guard
+from zerogex.serving.hub import Hub
+from zerogex.serving.routes import api
+from zerogex.serving.watcher import Watcher
+from zerogex.serving.websocket import converse
+
+
+def create_app(store: Store, clock: Callable[[], Clock], config: ServingConfig) -> FastAPI:
+    """Everything a browser or a program may ask of ZeroGEX.
+
+    `clock` is called for each answer, because the clock of a simulated market is known only
+    once its feed has announced itself.  The watcher runs while the application does.
+    """
+    board = Board(config, clock)
+    hub = Hub(board)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        watcher = Watcher(store, hub, asyncio.get_running_loop())
+        watcher.start()
+        heart = asyncio.create_task(hub.keep_beating())
+        try:
+            yield
+        finally:
+            heart.cancel()
+            await asyncio.to_thread(watcher.stop)
+
+    app = FastAPI(
+        title="ZeroGEX",
+        version=config.version,
+        summary="Dealer gamma exposure, gamma flip, walls and max pain",
+        openapi_url="/api/v1/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    problems.install(app)
+    app.include_router(api(store, board, hub))
+
+    async def ws(websocket: WebSocket) -> None:
+        await converse(websocket, hub)
+
+    app.router.add_websocket_route("/ws", ws)
+    page.mount(app)
+    app.add_middleware(Guard, hosts=config.hosts)
+    app.state.hub = hub
+    return app
+
+
+def server_options(config: ServingConfig) -> dict[str, Any]:
+    """Keyword arguments for `uvicorn.Config` that suit this application: small requests, quiet, patient."""
+    return {
+        "host": config.host,
+        "port": config.port,
+        "ws_max_size": 65_536,
+        "ws_per_message_deflate": True,
+        "timeout_keep_alive": 30,
+        "timeout_graceful_shutdown": 3,
+        "server_header": False,
+        "access_log": False,
+        "log_config": None,
+        "lifespan": "on",
+    }

@@ -1,0 +1,164 @@
+"""What the API says of one analysis: pure functions from the stored document and a moment.
+
+The document is the one `zerogex gex -o json` prints and `analyze` stores; a view is a part of
+it under a common head which says how old it is, and what kind of hour and feed it comes from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from zerogex.clock import Clock
+from zerogex.domain.bar import MinuteBar
+from zerogex.domain.calendar import Session, is_session, next_session, session_at, session_open, trading_date
+
+Document = Mapping[str, Any]
+BULK = frozenset({"by_strike", "by_expiration", "by_cell", "profile"})  # rows: each has a route of its own
+LEVEL_NAMES = ("spot", "gamma_flip", "call_wall", "put_wall", "max_gamma_strike", "max_pain")
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Now, in the market that feeds us, and whether the database can be reached."""
+
+    now: datetime
+    session: Session
+    next_open: datetime | None  # None while the regular session runs
+    simulated: bool
+    speed: float  # seconds of market time in a second of wall time
+    database: bool
+    stale_after_s: float  # in market time
+
+    @classmethod
+    def of(cls, clock: Clock, stale_after_s: float, database: bool) -> Moment:
+        """Read the clock once, so that one answer speaks of one moment."""
+        now = clock.now()
+        speed = float(getattr(clock, "speed", 1.0))
+        session = session_at(now)
+        upcoming = None if session is Session.REGULAR else next_open(now)
+        return cls(now, session, upcoming, clock.simulated, speed, database, stale_after_s * max(speed, 1.0))
+
+
+def next_open(now: datetime) -> datetime:
+    """The next 09:30 ET of a session after `now`, UTC."""
+    day = trading_date(now)
+    if is_session(day) and now < session_open(day):
+        return session_open(day)
+    return session_open(next_session(day))
+
+
+def age_seconds(document: Document, moment: Moment) -> float | None:
+    """Market seconds since the newest quote the document rests on; None where it does not say."""
+    stamp = document.get("data_timestamp")
+    if not isinstance(stamp, str):
+        return None
+    return round(max((moment.now - datetime.fromisoformat(stamp)).total_seconds(), 0.0), 3)
+
+
+def state(document: Document, moment: Moment) -> str:
+    """One word for how far to trust the numbers as of now: live, delayed, stale, closed, replay or simulated.
+
+    Old data is `closed` outside the regular session, where options do not trade, and `stale`
+    inside it, whatever the feed; only fresh data is named after its feed.
+    """
+    age = age_seconds(document, moment)
+    if age is None or age > moment.stale_after_s:
+        return "stale" if moment.session is Session.REGULAR else "closed"
+    if document.get("replay"):
+        return "replay"
+    if document.get("simulated") or moment.simulated:
+        return "simulated"
+    return "delayed" if document.get("delayed") else "live"
+
+
+def head(document: Document, moment: Moment) -> dict[str, Any]:
+    """What every payload about an analysis begins with."""
+    return {
+        "underlying": document.get("underlying"),
+        "data_timestamp": document.get("data_timestamp"),
+        "computed_at": document.get("computed_at"),
+        "code_version": document.get("code_version"),
+        **clock_face(document, moment),
+        "simulated": bool(document.get("simulated")) or moment.simulated,
+        "coverage": document.get("coverage"),
+        "spot": document.get("spot"),
+        "dealer_model": document.get("dealer_model"),
+    }
+
+
+def clock_face(document: Document, moment: Moment) -> dict[str, Any]:
+    """The part of the head that changes as time passes, data or no data."""
+    word = state(document, moment)
+    return {
+        "market_time": moment.now,
+        "clock_speed": moment.speed,
+        "age_seconds": age_seconds(document, moment),
+        "session": moment.session.value,
+        "next_open": moment.next_open,
+        "state": word,
+        "stale": word == "stale" or not moment.database,
+        "database": "up" if moment.database else "down",
+    }
+
+
+def summary(document: Document, moment: Moment) -> dict[str, Any]:
+    """Everything but the rows: totals, flip with all crossings, levels, max pain, ratios, expected move."""
+    return head(document, moment) | {
+        name: value for name, value in document.items() if name not in BULK and name not in ("underlying", "simulated")
+    }
+
+
+def strikes(document: Document, moment: Moment) -> dict[str, Any]:
+    """Exposures by strike, all expirations summed, with the levels that are drawn among them."""
+    return head(document, moment) | level_prices(document) | {"by_strike": document.get("by_strike", [])}
+
+
+def expirations(document: Document, moment: Moment) -> dict[str, Any]:
+    """Exposures, max pain and forward by expiration."""
+    names = ("max_pain_by_expiration", "forwards", "expected_move", "by_expiration")
+    return head(document, moment) | {name: document.get(name) for name in names}
+
+
+def profile(document: Document, moment: Moment) -> dict[str, Any]:
+    """Net GEX re-priced at other spots, and every crossing of zero."""
+    names = ("gamma_flip_status", "gamma_flip_reason", "flip_crossings", "net_gex", "profile")
+    return head(document, moment) | level_prices(document) | {name: document.get(name) for name in names}
+
+
+def levels(document: Document, moment: Moment) -> dict[str, Any]:
+    """The prices a trader draws on the chart, with what makes each one a level."""
+    names = ("gamma_flip_status", "gamma_flip_reason", "levels", "expected_move")
+    return head(document, moment) | level_prices(document) | {name: document.get(name) for name in names}
+
+
+def level_prices(document: Document) -> dict[str, Any]:
+    """Level names to prices, None where there is none."""
+    return {name: document.get(name) for name in LEVEL_NAMES}
+
+
+VIEWS: dict[str, Callable[[Document, Moment], dict[str, Any]]] = {
+    "summary": summary,
+    "strikes": strikes,
+    "expirations": expirations,
+    "profile": profile,
+    "levels": levels,
+}
+
+
+def bars(symbol: str, rows: Sequence[MinuteBar], document: Document, moment: Moment) -> dict[str, Any]:
+    """Stored minutes under the same head; their own timestamp is the newest minute's start."""
+    newest = rows[-1].timestamp if rows else None
+    return head(document, moment) | {
+        "underlying": symbol,
+        "data_timestamp": newest,
+        "age_seconds": None if newest is None else round(max((moment.now - newest).total_seconds(), 0.0), 3),
+        "bars": [bar_row(bar) for bar in rows],
+    }
+
+
+def bar_row(bar: MinuteBar) -> dict[str, Any]:
+    """One stored minute, labelled by its start; volumes cumulative over the trading day."""
+    return {name: getattr(bar, name) for name in MinuteBar.__struct_fields__ if name != "symbol"}
