@@ -1,0 +1,218 @@
+"""`zerogex service`: the engines under systemd, and their journal.
+
+Every action takes one service (ingestion, analytics, api) or, without a name, all three.
+"""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from zerogex import settings
+from zerogex.errors import SettingsError, ZerogexError
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One engine as a systemd service."""
+
+    name: str  # what operators type
+    unit: str
+    command: str  # the zerogex command it runs
+    description: str
+
+
+UNITS = {
+    unit.name: unit
+    for unit in (
+        Unit("ingestion", "zerogex-oa-ingestion.service", "ingest", "ZeroGEX ingestion: feed to PostgreSQL"),
+        Unit("analytics", "zerogex-analytics.service", "analyze", "ZeroGEX analytics: gamma exposure"),
+        Unit("api", "zerogex-api.service", "serve", "ZeroGEX page and API"),
+    )
+}
+UNIT_FOLDER = Path("/etc/systemd/system")
+HEALTH_WINDOW = "1 hour ago"
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="The engines under systemd, and their journal.")
+Name = Annotated[str | None, typer.Argument(help="ingestion, analytics or api; all three when left out.")]
+
+
+class ServiceManagerMissing(ZerogexError):
+    """This machine has no systemd to ask."""
+
+    exit_code = 69
+
+
+def chosen(name: str | None) -> list[Unit]:
+    """The units a name stands for."""
+    if name is None:
+        return list(UNITS.values())
+    if name not in UNITS:
+        raise typer.BadParameter(f"{name!r} is not a service; expected {', '.join(UNITS)}", param_hint="NAME")
+    return [UNITS[name]]
+
+
+def tool(program: str) -> str:
+    """The path of a systemd program; ServiceManagerMissing where there is none."""
+    path = shutil.which(program)
+    if path is None:
+        raise ServiceManagerMissing(
+            f"{program} is not on this machine, so no services can be managed; `zerogex up` runs without"
+        )
+    return path
+
+
+def systemctl(action: str, units: Sequence[Unit]) -> None:
+    """Run one systemctl action and hand on its exit code."""
+    done = subprocess.run([tool("systemctl"), "--no-pager", action, *(unit.unit for unit in units)], check=False)
+    if done.returncode:
+        raise typer.Exit(done.returncode)
+
+
+def journal(units: Sequence[Unit], *options: str) -> list[str]:
+    """The journalctl command for these units."""
+    return [tool("journalctl"), "--no-pager", *(f"--unit={unit.unit}" for unit in units), *options]
+
+
+def _register(action: str, help: str) -> None:
+    def run(name: Name = None) -> None:
+        systemctl(action, chosen(name))
+
+    run.__doc__ = help
+    app.command(action)(run)
+
+
+for _action, _help in (
+    ("start", "Start."),
+    ("stop", "Stop; the engine drains first."),
+    ("restart", "Stop, then start."),
+    ("status", "Show the state."),
+    ("enable", "Start at boot."),
+    ("disable", "Do not start at boot."),
+):
+    _register(_action, _help)
+
+
+@app.command()
+def logs(name: Name = None) -> None:
+    """Follow the journal; Ctrl-C ends."""
+    subprocess.run(journal(chosen(name), "--follow", "--lines=50"), check=False)
+
+
+@app.command("logs-tail")
+def logs_tail(name: Name = None, lines: Annotated[int, typer.Option("-n", min=1)] = 100) -> None:
+    """The last lines."""
+    subprocess.run(journal(chosen(name), f"--lines={lines}"), check=False)
+
+
+@app.command("logs-errors")
+def logs_errors(name: Name = None, lines: Annotated[int, typer.Option("-n", min=1)] = 100) -> None:
+    """Recent errors only."""
+    subprocess.run(journal(chosen(name), "--priority=err", f"--lines={lines}"), check=False)
+
+
+@app.command("logs-grep")
+def logs_grep(pattern: Annotated[str, typer.Argument(help="A regular expression.")]) -> None:
+    """Lines of today's journal that match a pattern."""
+    if not pattern:
+        raise typer.BadParameter("a pattern is needed, for example PATTERN='Greek'", param_hint="PATTERN")
+    done = subprocess.run(journal(chosen(None), "--since=today", f"--grep={pattern}"), check=False)
+    raise typer.Exit(done.returncode)
+
+
+@app.command("logs-clear")
+def logs_clear(yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
+    """Drop rotated journal files of this machine, after a question."""
+    if not yes and not typer.confirm("This removes archived journal files of every service on this machine. Go on?"):
+        raise typer.Exit(1)
+    subprocess.run([tool("journalctl"), "--rotate"], check=False)
+    subprocess.run([tool("journalctl"), "--vacuum-time=1s"], check=False)
+
+
+@app.command()
+def health(name: Name = None) -> None:
+    """State, memory, recent errors and warnings of each service; exit 1 where one is not running."""
+    well = True
+    for unit in chosen(name):
+        properties = _properties(unit)
+        running = properties.get("ActiveState") == "active"
+        well = well and running
+        memory = properties.get("MemoryCurrent", "")
+        size = f"{int(memory) / 1_048_576:.0f} MB" if memory.isdigit() else "unknown"
+        typer.echo(f"{unit.name:<10} {properties.get('ActiveState', 'unknown')} ({properties.get('SubState', '-')})")
+        typer.echo(f"  memory    {size}")
+        typer.echo(f"  restarts  {properties.get('NRestarts', '-')}")
+        for priority, word in (("err", "errors"), ("warning..warning", "warnings")):
+            lines = _recent(unit, priority)
+            typer.echo(f"  {word:<9} {len(lines)} in the last hour")
+            for line in lines[-3:]:
+                typer.echo(f"    {line}")
+    if not well:
+        raise typer.Exit(1)
+
+
+def _properties(unit: Unit) -> dict[str, str]:
+    names = "ActiveState,SubState,MemoryCurrent,NRestarts"
+    done = subprocess.run(
+        [tool("systemctl"), "show", unit.unit, f"--property={names}"], check=False, capture_output=True, text=True
+    )
+    return dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
+
+
+def _recent(unit: Unit, priority: str) -> list[str]:
+    command = journal([unit], f"--priority={priority}", f"--since={HEALTH_WINDOW}", "--output=json")
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    messages = []
+    for line in done.stdout.splitlines():
+        try:
+            messages.append(str(json.loads(line).get("MESSAGE", ""))[:200])
+        except ValueError:
+            continue
+    return messages
+
+
+def unit_text(unit: Unit, *, project: Path, home: Path, user: str, executable: Path) -> str:
+    """The unit file of one service."""
+    template = files("zerogex.cli").joinpath("templates/service.unit").read_text()
+    return template.format(
+        description=unit.description,
+        command=unit.command,
+        project=project,
+        home=home,
+        user=user,
+        executable=executable,
+    )
+
+
+@app.command()
+def install(
+    folder: Annotated[Path, typer.Option("--folder", help="Where the unit files go.")] = UNIT_FOLDER,
+    user: Annotated[str | None, typer.Option("--user", help="The user the engines run as.")] = None,
+) -> None:
+    """Write the unit files for this installation; then `zerogex service enable` and `start`."""
+    home = settings.load().settings.zerogex_home
+    owner = user or os.environ.get("SUDO_USER") or getpass.getuser()
+    executable = (
+        Path(sys.argv[0]).absolute() if Path(sys.argv[0]).name == "zerogex" else Path(sys.prefix, "bin/zerogex")
+    )
+    for unit in UNITS.values():
+        target = folder / unit.unit
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            target.write_text(unit_text(unit, project=Path.cwd(), home=home, user=owner, executable=executable))
+        except OSError as error:
+            raise SettingsError(f"{target} cannot be written ({error.strerror}); run this with sudo") from None
+        typer.echo(str(target))
+    if folder == UNIT_FOLDER and shutil.which("systemctl"):
+        subprocess.run(["systemctl", "daemon-reload"], check=False)

@@ -1,0 +1,104 @@
+"""Unit files that systemd accepts, and actions that reach the right units.
+
+systemd is not process 1 in a test container, so the calls go to a recording stand-in on PATH;
+the unit files themselves are checked by the real systemd-analyze where it is installed.
+"""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from zerogex.cli import service
+
+runner = CliRunner()
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("ZEROGEX_HOME", str(tmp_path / "home"))
+    result = runner.invoke(service.app, ["install", "--folder", str(tmp_path / "units"), "--user", "root"])
+    assert result.exit_code == 0, result.output
+    return tmp_path / "units"
+
+
+def test_install_writes_one_unit_an_engine(installed: Path) -> None:
+    names = {path.name for path in installed.iterdir()}
+    assert names == {"zerogex-oa-ingestion.service", "zerogex-analytics.service", "zerogex-api.service"}
+    text = (installed / "zerogex-oa-ingestion.service").read_text()
+    for line in ("WatchdogSec=60", "Restart=on-failure", "NoNewPrivileges=yes", "Type=notify", "ProtectSystem=strict"):
+        assert line in text.splitlines()
+    assert "{" not in text
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not installed")
+def test_systemd_finds_nothing_to_say_about_the_units(installed: Path) -> None:
+    for path in installed.iterdir():
+        text = path.read_text().splitlines()
+        executable = next(line for line in text if line.startswith("ExecStart="))
+        path.write_text("\n".join("ExecStart=/bin/true" if line == executable else line for line in text) + "\n")
+        done = subprocess.run(
+            ["systemd-analyze", "verify", "--man=no", str(path)], capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+@pytest.fixture
+def recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    calls = tmp_path / "calls"
+    for program in ("systemctl", "journalctl"):
+        script = tmp_path / "bin" / program
+        script.parent.mkdir(exist_ok=True)
+        script.write_text(f'#!/bin/sh\necho "{program} $*" >> "{calls}"\n')
+        script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    return calls
+
+
+@pytest.mark.parametrize("action", ["start", "stop", "restart", "status", "enable", "disable"])
+def test_an_action_without_a_name_reaches_all_three(recorded: Path, action: str) -> None:
+    assert runner.invoke(service.app, [action]).exit_code == 0
+    units = "zerogex-oa-ingestion.service zerogex-analytics.service zerogex-api.service"
+    assert recorded.read_text() == f"systemctl --no-pager {action} {units}\n"
+
+
+def test_an_action_with_a_name_reaches_that_one(recorded: Path) -> None:
+    assert runner.invoke(service.app, ["restart", "analytics"]).exit_code == 0
+    assert recorded.read_text() == "systemctl --no-pager restart zerogex-analytics.service\n"
+
+
+def test_a_pattern_is_one_argument_whatever_it_contains(recorded: Path, tmp_path: Path) -> None:
+    pattern = f"Greek'; touch {tmp_path}/owned; $(touch {tmp_path}/owned) `id`"
+    runner.invoke(service.app, ["logs-grep", pattern])
+    assert f"--grep={pattern}" in recorded.read_text()
+    assert not (tmp_path / "owned").exists()
+
+
+def test_clearing_logs_asks_first(recorded: Path) -> None:
+    assert runner.invoke(service.app, ["logs-clear"], input="n\n").exit_code == 1
+    assert not recorded.exists()
+    assert runner.invoke(service.app, ["logs-clear", "--yes"]).exit_code == 0
+    assert "--vacuum-time" in recorded.read_text()
+
+
+def test_an_unknown_name_is_a_usage_error(recorded: Path) -> None:
+    result = runner.invoke(service.app, ["start", "engine"])
+    assert result.exit_code == 2
+    assert "ingestion, analytics, api" in result.output
+
+
+def test_without_systemd_one_sentence_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    result = runner.invoke(service.app, ["start"])
+    assert isinstance(result.exception, service.ServiceManagerMissing)
+    assert "zerogex up" in str(result.exception)
+
+
+def test_health_names_state_and_fails_when_a_service_is_down(recorded: Path) -> None:
+    result = runner.invoke(service.app, ["health", "api"])
+    assert result.exit_code == 1
+    assert "api" in result.output
+    assert "errors" in result.output
