@@ -1,0 +1,106 @@
+"""The forward of one expiration, as its own options say it: put-call parity.
+
+A call less a put of the same strike is the discounted forward less the strike, whatever the
+volatility.  Each strike with honest quotes of both kinds so names a forward; near the money,
+where spreads are tight and (for American contracts) early exercise is worth least, they agree to cents.
+Their weighted median is taken, so one absurd quote moves nothing.
+
+Source  Stoll, "The relationship between put and call option prices", J. Finance 24 (1969).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from zerogex.domain.chain import Floats
+from zerogex.pricing.normal import compiled
+
+LEAST_PAIRS = 2  # one strike alone has no witness
+WIDEST_SPREAD = 0.05  # call and put spread together, as a share of spot: wider quotes do not vote
+FARTHEST_LOG = 0.5  # |ln(forward/spot)| beyond this is a wrong quote (volatility futures come to 0.4)
+STRADDLES_NEAR = 0.5  # the weight of a strike halves, and more, a straddle away from the money
+
+
+@compiled
+def _weighted_median(values: Floats, weights: Floats) -> float:
+    """The value at which half of the weight is reached, between neighbours where the half falls exactly."""
+    order = np.argsort(values)
+    half = 0.5 * weights.sum()
+    reached = 0.0
+    for k in range(order.size):
+        reached += weights[order[k]]
+        if reached > half:
+            return values[order[k]]
+        if reached == half and k + 1 < order.size:
+            return 0.5 * (values[order[k]] + values[order[k + 1]])
+    return math.nan
+
+
+@compiled
+def _votes(
+    strike: Floats, call_bid: Floats, call_ask: Floats, put_bid: Floats, put_ask: Floats, growth: float, spot: float
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """(forward, half width, gap, straddle) of each strike whose quotes may vote; gap is |call - put|."""
+    count = 0
+    forward, width = np.empty(strike.size), np.empty(strike.size)
+    gap, straddle = np.empty(strike.size), np.empty(strike.size)
+    for i in range(strike.size):
+        if not (0.0 < call_bid[i] <= call_ask[i] < math.inf and 0.0 < put_bid[i] <= put_ask[i] < math.inf):
+            continue
+        spread = call_ask[i] - call_bid[i] + put_ask[i] - put_bid[i]
+        call, put = 0.5 * (call_bid[i] + call_ask[i]), 0.5 * (put_bid[i] + put_ask[i])
+        value = strike[i] + growth * (call - put)
+        if spread > WIDEST_SPREAD * spot or not value > 0.0 or abs(math.log(value / spot)) > FARTHEST_LOG:
+            continue
+        forward[count], width[count] = value, 0.5 * growth * spread
+        gap[count], straddle[count] = abs(call - put), call + put
+        count += 1
+    return forward[:count], width[:count], gap[:count], straddle[:count]
+
+
+@compiled
+def _parity(
+    strike: Floats, call_bid: Floats, call_ask: Floats, put_bid: Floats, put_ask: Floats,
+    years: float, rate: float, spot: float,
+) -> tuple[float, int]:  # fmt: skip
+    growth = math.exp(rate * years)
+    forward, width, gap, straddle = _votes(strike, call_bid, call_ask, put_bid, put_ask, growth, spot)
+    count = forward.size
+    if count < LEAST_PAIRS:
+        return math.nan, count
+    money = np.argmin(gap)
+    near = max(STRADDLES_NEAR * straddle[money], gap[money], 1e-9 * spot)
+    tick = max(np.median(width) * 0.1, 1e-9 * spot)  # a spread of nothing must not outvote the rest
+    weights = np.empty(count)
+    for i in range(count):
+        weights[i] = math.exp(-0.5 * (gap[i] / near) ** 2) / (width[i] + tick) ** 2
+    value = _weighted_median(forward, weights)
+    agreeing = 0.0
+    for i in range(count):
+        if abs(forward[i] - value) <= 2.0 * width[i] + 1e-4 * spot:
+            agreeing += weights[i]
+    if agreeing < 0.5 * weights.sum():
+        return math.nan, count
+    return value, count
+
+
+def parity_forward(
+    strike: Floats, call_bid: Floats, call_ask: Floats, put_bid: Floats, put_ask: Floats,
+    years: float, rate: float, spot: float,
+) -> tuple[float, int]:  # fmt: skip
+    """(forward, pairs) of one root and expiration from its quotes, aligned by strike.
+
+    Shapes  columns of one length, one entry a strike; the order does not matter.
+    Units   dollars, years, per year (continuous).
+    Limits  NaN where fewer than two strikes have two-sided, uncrossed and tight enough quotes of both kinds
+            (bids above zero), where every one of them is absurd against spot, or where they contradict one another;
+            the caller then carries spot forward.  NaN also where years <= 0 or spot is not a positive number.
+            `pairs` counts the strikes that were allowed to vote.
+    Source  Stoll (1969); see the module.
+    """
+    if not (years > 0.0 and 0.0 < spot < math.inf and math.isfinite(rate)):
+        return math.nan, 0
+    forward, pairs = _parity(strike, call_bid, call_ask, put_bid, put_ask, years, rate, spot)
+    return float(forward), int(pairs)
