@@ -1,0 +1,183 @@
+"""From the rows of a file to an `OptionChain`: whole columns at a time, identities checked, placeholders removed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from zerogex.domain.calendar import settlement
+from zerogex.domain.chain import Floats, OptionChain, objects
+from zerogex.domain.contract import is_adjusted, underlying_of
+from zerogex.domain.iv import IvSource, IvStatus
+from zerogex.errors import ChainFileError
+from zerogex.providers.chain_files.said import Said
+
+QUOTES = ("bid", "ask", "last")
+COUNTS = ("volume", "open_interest")
+GREEKS = ("delta", "gamma", "theta", "vega")
+NUMBERS = (*QUOTES, *COUNTS, "iv", *GREEKS, "multiplier")
+MISSING = -999.0  # TD Ameritrade's word for "not known"
+LEAST_IV = 0.001  # Cboe writes 0 and Yahoo 0.00001 where nothing could be solved
+_SYMBOL = r"^[._$^]*([A-Z][A-Z0-9./]*?)\s*(\d{6})([CP])(\d+(?:\.\d+)?)$"
+_KEY = ["expiration", "root", "strike", "right"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Identified:
+    rows: pl.DataFrame  # root, expiration, strike, right and the numbers; sorted, unique
+    underlying: str
+
+
+def assemble(said: Said, name: str, as_of: datetime, spot: float) -> OptionChain:
+    """The chain a file tells of; raises ChainFileError where there is none in it."""
+    identified = identify(said, name)
+    rows = identified.rows
+    count = len(rows)
+    numbers = {column: _numbers(rows, column) for column in NUMBERS if column != "multiplier"}
+    numbers["iv"] = _clean_iv(numbers["iv"], said)
+    known = np.isfinite(numbers["iv"])
+    stamp = as_of.timestamp()
+    for column in COUNTS:
+        numbers[column] = np.nan_to_num(np.maximum(numbers[column], 0.0)).astype(np.int64)
+    multiplier = _numbers(rows, "multiplier")
+    return OptionChain(
+        underlying=identified.underlying,
+        spot=spot,
+        as_of=as_of,
+        symbol=objects(rows["symbol"].to_list()),
+        root=objects(rows["root"].to_list()),
+        expiration=rows["expiration"].to_numpy().astype("datetime64[D]"),
+        settlement=_settlements(rows),
+        strike=rows["strike"].to_numpy().astype(float),
+        is_call=(rows["right"] == "C").to_numpy(),
+        multiplier=np.where(multiplier > 0, multiplier, 100.0),
+        iv_source=np.where(known, IvSource.API, IvSource.NONE).astype(np.int8),
+        iv_status=np.full(count, IvStatus.NOT_TRIED, np.int8),
+        forward=np.full(count, np.nan),
+        rate=np.full(count, np.nan),
+        event_time=np.full(count, stamp),
+        received_time=np.full(count, stamp),
+        spot_time=said.spot_time,
+        delayed=said.delayed,
+        **numbers,
+    )
+
+
+def identify(said: Said, name: str) -> _Identified:
+    """Give every row root, expiration, strike, right and symbol; drop what is no contract, and say how much that was."""
+    rows = _split_symbols(said.rows)
+    if missing := [key for key in ("expiration", "strike", "right") if key not in rows.columns]:
+        raise ChainFileError(f"{name} is not an option chain: it has no column for {' and '.join(missing)}")
+    if "root" not in rows.columns:
+        rows = rows.with_columns(pl.lit(said.underlying, pl.String).alias("root"))
+    elif said.underlying:
+        rows = rows.with_columns(pl.col("root").fill_null(said.underlying))
+    good = rows.filter(
+        pl.all_horizontal(pl.col(*_KEY).is_not_null())
+        & pl.col("strike").is_between(0.0, 1e7, closed="right")
+        & pl.col("right").is_in(["C", "P"])
+        & pl.col("root").str.contains(r"^[A-Z][A-Z0-9.]{0,7}$")
+    )
+    if not len(good):
+        raise ChainFileError(f"{name} has no contracts: none of its {len(rows)} rows names an option")
+    if lost := len(rows) - len(good):
+        if lost > 0.2 * len(rows):
+            raise ChainFileError(f"{name} is damaged: {lost} of its {len(rows)} rows do not name an option")
+        said.notes.append(f"{_rows(lost)} not name a contract and left out.")
+    milli = (pl.col("strike") * 1000).round(0).cast(pl.Int64)
+    good = good.with_columns(strike=milli / 1000.0, symbol=_symbol_text(milli))
+    unique = good.unique("symbol", keep="last", maintain_order=True)
+    if repeated := len(good) - len(unique):
+        said.notes.append(f"{repeated} rows repeat a contract; the last row of each counts.")
+    return _Identified(unique.sort(_KEY), _underlying(said, unique, name))
+
+
+def _split_symbols(rows: pl.DataFrame) -> pl.DataFrame:
+    """Fill in root, expiration, strike and right from the option symbol where the file has no column for them."""
+    if "option" not in rows.columns:
+        return rows
+    text = pl.col("option").cast(pl.String).str.strip_chars().str.to_uppercase()
+    parts = rows.lazy().select(text.alias("option")).with_columns(
+        root=pl.col("option").str.extract(_SYMBOL, 1).str.replace_all("/", "."),
+        day=pl.col("option").str.extract(_SYMBOL, 2),
+        right=pl.col("option").str.extract(_SYMBOL, 3),
+        digits=pl.col("option").str.extract(_SYMBOL, 4),
+    )  # fmt: skip
+    osi = pl.col("digits").str.len_chars() == 8
+    found = parts.select(
+        "root",
+        "right",
+        expiration=pl.col("day").str.to_date("%y%m%d", strict=False),
+        strike=pl.col("digits").cast(pl.Float64, strict=False) / pl.when(osi).then(1000.0).otherwise(1.0),
+    ).collect()
+    given = [key for key in ("expiration", "strike", "right", "root") if key in rows.columns]
+    merged = [pl.coalesce(rows[key], found[key]).alias(key) for key in given]
+    return rows.drop(given).with_columns(*merged, *(found[key] for key in found.columns if key not in given))
+
+
+def _symbol_text(milli: pl.Expr) -> pl.Expr:
+    """`SPY 260221C452.5` from the columns, with the strike in the fewest characters."""
+    whole, rest = (milli // 1000).cast(pl.String), milli % 1000
+    decimals = rest.cast(pl.String).str.zfill(3).str.strip_chars_end("0")
+    strike = pl.when(rest == 0).then(whole).otherwise(pl.concat_str(whole, pl.lit("."), decimals))
+    return pl.concat_str("root", pl.lit(" "), pl.col("expiration").dt.strftime("%y%m%d"), "right", strike)
+
+
+def _underlying(said: Said, rows: pl.DataFrame, name: str) -> str:
+    """The one underlying of all roots; a file with several is refused, because a chain is about one thing."""
+    votes: Counter[str] = Counter()
+    for root, count in rows["root"].value_counts().iter_rows():
+        votes[underlying_of(root)] += count
+    stated = underlying_of(said.underlying) if said.underlying else None
+    if len(votes) > 1 and not (stated and votes[stated] > 0.5 * votes.total()):
+        names = ", ".join(sorted(votes)[:6])
+        raise ChainFileError(f"{name} holds options of several underlyings ({names}); give one chain a file")
+    if adjusted := sum(count for root, count in rows["root"].value_counts().iter_rows() if is_adjusted(root)):
+        said.notes.append(f"{adjusted} contracts have an adjusted root: their deliverable is not 100 shares.")
+    return stated or votes.most_common(1)[0][0]
+
+
+def _settlements(rows: pl.DataFrame) -> Floats:
+    """Seconds since the epoch, computed once a (root, expiration)."""
+    keys = rows.select("root", "expiration").unique()
+    moments = [settlement(root, day).timestamp() for root, day in keys.iter_rows()]
+    joined = rows.select("root", "expiration").join(
+        keys.with_columns(pl.Series("moment", moments, pl.Float64)), on=["root", "expiration"], how="left",
+        maintain_order="left",
+    )  # fmt: skip
+    return joined["moment"].to_numpy()
+
+
+def _numbers(rows: pl.DataFrame, column: str) -> Floats:
+    """A column as float64 with NaN for "no value"; quotes below zero and a last of zero are no values."""
+    if column not in rows.columns:
+        return np.full(len(rows), np.nan)
+    values = rows[column].cast(pl.Float64, strict=False).fill_null(np.nan).to_numpy().astype(float)
+    values = np.where(np.isfinite(values) & (values != MISSING), values, np.nan)
+    if column in QUOTES:
+        values = np.where(values >= 0, values, np.nan)
+    return np.where(values > 0, values, np.nan) if column == "last" else values
+
+
+def _clean_iv(iv: Floats, said: Said) -> Floats:
+    """Volatility per 1.00; what the vendor writes for "not solved" becomes NaN."""
+    iv = np.where(iv > LEAST_IV, iv, np.nan)
+    if np.isfinite(iv).any() and np.nanmedian(iv) > 4.0:  # nobody's median volatility is 400 %
+        said.notes.append("Implied volatility is read as percent.")
+        iv = iv / 100.0
+    return iv
+
+
+def _rows(count: int) -> str:
+    return "1 row does" if count == 1 else f"{count} rows do"
+
+
+def option_columns() -> dict[str, Any]:
+    """An empty frame's schema: the canonical column names and types."""
+    texts = dict.fromkeys(("option", "root", "right"), pl.String)
+    return {**texts, "expiration": pl.Date, "strike": pl.Float64, **dict.fromkeys(NUMBERS, pl.Float64)}

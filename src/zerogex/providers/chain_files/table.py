@@ -1,0 +1,200 @@
+"""Flat tables, one row a contract: the normalised form (Parquet or CSV), Cboe's field-name CSV, Yahoo's CSV."""
+
+from __future__ import annotations
+
+import io
+from datetime import UTC, date, datetime, time
+
+import polars as pl
+
+from zerogex.domain.calendar import NEW_YORK, trading_date
+from zerogex.domain.contract import parse_symbol
+from zerogex.errors import ChainFileError
+from zerogex.providers.chain_files.assemble import NUMBERS
+from zerogex.providers.chain_files.columns import (
+    COLUMN,
+    dates,
+    fold,
+    instants,
+    numbers,
+    read_columns,
+    sniff_separator,
+)
+from zerogex.providers.chain_files.page_time import end_of_quotes
+from zerogex.providers.chain_files.said import CUT_OFF, Said
+
+NORMALISED, CBOE_FIELDS, YAHOO = "normalised table", "Cboe field-name CSV", "Yahoo CSV"
+
+
+def read_parquet(data: bytes, name: str) -> pl.DataFrame:
+    """A Parquet file's rows; pyarrow reads it, because it survives damage with an error."""
+    import pyarrow.parquet
+    from pyarrow import ArrowException
+
+    if not data.endswith(b"PAR1") or len(data) < 12:
+        raise ChainFileError(f"{name} {CUT_OFF}: its Parquet footer is missing; copy it again from its source")
+    try:
+        table = pyarrow.parquet.read_table(io.BytesIO(data), page_checksum_verification=True)
+        frame = pl.from_arrow(table)
+    except (ArrowException, OSError, ValueError, TypeError, KeyError, pl.exceptions.PolarsError) as error:
+        reason = (str(error).splitlines() or ["unknown"])[0][:120]
+        raise ChainFileError(f"{name} is damaged Parquet ({reason}); copy it again from its source") from None
+    if not isinstance(frame, pl.DataFrame):
+        raise ChainFileError(f"{name} is Parquet without columns; expected one row a contract")
+    return frame
+
+
+def read_csv(text: str, name: str) -> pl.DataFrame:
+    """A CSV with its column names in the first line that is not blank; all columns as text."""
+    body = text.lstrip("\n ")
+    header = body.split("\n", 1)[0]
+    separator = sniff_separator(header)
+    names = [cell.strip().strip('"') for cell in header.split(separator)]
+    if not {"strike", "option"} & {COLUMN.get(fold(cell)) for cell in names}:
+        shown = header.strip()[:60]
+        raise ChainFileError(f"{name} is not an option chain: no column names of one in its first line ({shown!r})")
+    frame = read_columns(body, separator, len(names), name)
+    unique = [cell if cell not in names[:position] else f"{cell}_{position}" for position, cell in enumerate(names)]
+    return frame.rename(dict(zip(frame.columns, unique, strict=True)))
+
+
+def read_table(frame: pl.DataFrame, name: str, wanted: datetime | None = None) -> Said:
+    """What a flat table says; of several instants in it the last one not after `wanted`, or the last of all."""
+    kind = _kind(frame)
+    rows = _canonical(frame)
+    if not len(rows):
+        raise ChainFileError(f"{name} has no contracts: the table has no rows")
+    said = Said(kind, rows, delayed=kind == CBOE_FIELDS)
+    if "as_of" in rows.columns:
+        _pick_instant(said, name, wanted)
+    _read_session(said)
+    said.underlying = _underlying(said.rows, name)
+    said.spot = _spot(said)
+    return said
+
+
+def _kind(frame: pl.DataFrame) -> str:
+    names = set(frame.columns)
+    if {"contractSymbol", "openInterest"} <= names:
+        return YAHOO
+    return CBOE_FIELDS if {"last_trade_price", "prev_day_close"} <= names else NORMALISED
+
+
+def _canonical(frame: pl.DataFrame) -> pl.DataFrame:
+    """Columns under our names and types; of two with one meaning the first; unknown ones are dropped."""
+    columns: dict[str, pl.Series] = {}
+    for given in frame.columns:
+        column = COLUMN.get(fold(given))
+        if fold(given) == "symbol" and not _holds_symbols(frame[given]):
+            column = "underlying"
+        if column is None or column in columns:
+            continue
+        columns[column] = frame[given].alias(column)
+    for column, values in columns.items():
+        if column in NUMBERS or column in ("strike", "spot"):
+            columns[column] = numbers(values)
+        elif column == "right":
+            columns[column] = values.cast(pl.String).str.strip_chars().str.to_uppercase().str.slice(0, 1)
+        elif column in ("expiration", "session"):
+            columns[column] = dates(values)
+        elif column == "as_of":
+            columns[column] = instants(values, UTC)
+        elif column == "last_trade":
+            columns[column] = values
+        else:
+            columns[column] = values.cast(pl.String).str.strip_chars().str.to_uppercase()
+    if columns.get("as_of") is not None and columns["as_of"].null_count() == len(frame):
+        del columns["as_of"]
+    return pl.DataFrame(list(columns.values()))
+
+
+def _holds_symbols(column: pl.Series) -> bool:
+    for text in column.cast(pl.String).drop_nulls().head(1).to_list():
+        try:
+            return bool(parse_symbol(text))
+        except ValueError:
+            return False
+    return False
+
+
+def _pick_instant(said: Said, name: str, wanted: datetime | None) -> None:
+    """Keep one instant of a table that holds several; row times of one snapshot are no instants."""
+    stamps = said.rows["as_of"].drop_nulls()
+    every = stamps.unique().sort()
+    keys = [key for key in ("option", "root", "expiration", "strike", "right") if key in said.rows.columns]
+    if len(every) == 1 or not said.rows.select(keys).is_duplicated().any():
+        said.as_of = every[-1]
+        return
+    chosen = every if wanted is None else every.filter(every <= wanted)
+    if not len(chosen):
+        raise ChainFileError(f"{name} begins at {every[0]:%Y-%m-%d %H:%M} UTC, after the instant asked for")
+    said.as_of = chosen[-1]
+    said.rows = said.rows.filter(pl.col("as_of") == said.as_of)
+    said.notes.append(
+        f"The file holds {len(every)} instants from {every[0]:%Y-%m-%d} to {every[-1]:%Y-%m-%d}; "
+        f"this is {said.as_of:%Y-%m-%d %H:%M} UTC (--as-of picks another)."
+    )
+
+
+def _read_session(said: Said) -> None:
+    """Without an instant: the last trade, where it is later than the session the file names, else that session's close."""
+    if said.as_of is not None:
+        return
+    last_trade = _last_trade(said)
+    session: date | None = None
+    if "session" in said.rows.columns:
+        session = said.rows["session"].drop_nulls().max()  # type: ignore[assignment]
+    if session is None and last_trade is None:
+        return
+    close = end_of_quotes(session) if session else None
+    if last_trade and (close is None or trading_date(last_trade) > trading_date(close)):
+        said.as_of = last_trade
+        said.notes.append(f"The file has no time; its last trade, {last_trade:%Y-%m-%d %H:%M} UTC, is taken for it.")
+        return
+    assert close is not None
+    said.as_of = close
+    said.notes.append(f"The file has no time; it is taken as the close of {session}.")
+
+
+def _last_trade(said: Said) -> datetime | None:
+    """The youngest trade; Cboe's times are New York's, Yahoo's say that they are UTC."""
+    if "last_trade" not in said.rows.columns:
+        return None
+    column = said.rows["last_trade"]
+    if column.dtype == pl.String:  # thousands of different texts: ISO sorts as text, so read only the largest
+        texts = column.drop_nulls()
+        texts = texts.filter(texts.str.contains(r"^\d{4}-\d{2}-\d{2}[T ]\d"))
+        column = texts.sort(descending=True).head(1)
+    youngest = instants(column, NEW_YORK).max()
+    return youngest if isinstance(youngest, datetime) else None
+
+
+def _underlying(rows: pl.DataFrame, name: str) -> str | None:
+    """The underlying the file names, without a vendor's decoration (^SPX, $SPX.X)."""
+    if "underlying" not in rows.columns:
+        return None
+    names = rows["underlying"].str.strip_chars("^$_.").str.replace(r"\.X$", "").drop_nulls().unique().sort().to_list()
+    if len(names) > 1:
+        raise ChainFileError(f"{name} holds options of several underlyings ({', '.join(names[:6])}); give one a file")
+    return names[0] if names else None
+
+
+def _spot(said: Said) -> float | None:
+    """The price most rows name; Yahoo's is the close of the session before its quotes and not usable then."""
+    if "spot" not in said.rows.columns:
+        return None
+    prices = said.rows["spot"].drop_nulls()
+    prices = prices.filter((prices > 0) & prices.is_finite())
+    if not len(prices):
+        return None
+    spot = float(prices.mode().sort()[0])
+    session = said.rows["session"].max() if "session" in said.rows.columns else None
+    if said.format == YAHOO and isinstance(session, date) and said.as_of and trading_date(said.as_of) > session:
+        said.notes.append(f"The file's spot {spot:.2f} is the close of {session}, older than its quotes.")
+        return None
+    return spot
+
+
+def at_close(day: date) -> datetime:
+    """The instant a bare date stands for: the end of that day in New York."""
+    return datetime.combine(day, time(23, 59, 59), NEW_YORK).astimezone(UTC)
