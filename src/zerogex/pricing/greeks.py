@@ -91,7 +91,7 @@ def _with_deviation(
     out[4, i] = vega
     out[5, i] = sign * strike * years * discount * cdf2
     # Far in a wing the density is zero while d1, d2 may be infinite: the density wins.
-    bent = 0.0 < n1
+    bent = n1 > 0.0
     out[6, i] = -bell * d2 / iv if bent else 0.0
     drift = bell * ((rate - dividend) / deviation - 0.5 * d2 / years) if bent else 0.0
     out[7, i] = sign * dividend * carry * cdf1 - drift

@@ -229,7 +229,7 @@ def _invert_rows(
 
 def implied_volatility(
     price: ArrayLike, forward: ArrayLike, strike: ArrayLike, years: ArrayLike, rate: ArrayLike, is_call: ArrayLike,
-    limits: IvLimits = IvLimits(),  # noqa: B008 - frozen
+    limits: IvLimits = IvLimits(),
 ) -> ImpliedVolatility:  # fmt: skip
     """The volatility at which Black's formula gives each price.
 
