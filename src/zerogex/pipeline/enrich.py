@@ -191,13 +191,16 @@ def _volatilities(
                 continue
             solve = _from_mid if choice is IvSource.MID else _from_last
             found = solve(chain, missing, pairs, forward, config)
-            status = np.where(missing & (status != IvStatus.CONVERGED), found.status, status)
+            tells = missing & ((found.status == IvStatus.CONVERGED) | (status == IvStatus.NOT_TRIED))
+            status = np.where(tells, found.status, status)  # the first failure is the reason shown
         elif choice is IvSource.API:
             found = _from_vendor(chain, config.limits)
         else:
             found = _Volatility(np.full(count, np.nan if config.default_iv is None else config.default_iv), status)
         taken = missing & np.isfinite(found.iv)
         iv = np.where(taken, found.iv, iv)
+        if choice is IvSource.API:
+            status = np.where(taken, found.status, status)
         source = np.where(taken, np.int8(choice), source).astype(np.int8)
     return iv, source, status.astype(np.int8)
 
@@ -211,7 +214,9 @@ def _from_vendor(chain: OptionChain, limits: IvLimits) -> _Volatility:
 
 def _from_mid(chain: OptionChain, wanted: Bools, pairs: _Pairs, forward: Floats, config: EnrichConfig) -> _Volatility:
     """One volatility a strike, from its out-of-the-money side; from the other side where that one has none."""
-    own = _solve(chain, chain.mid, wanted | _partners_of(wanted, pairs), forward, config)
+    # A bid of zero is no bid: the middle is then half of the ask, a bound and not a price.
+    two_sided = np.where(chain.bid > 0.0, chain.mid, np.nan)
+    own = _solve(chain, two_sided, wanted | _partners_of(wanted, pairs), forward, config)
     is_otm = np.where(chain.is_call, chain.strike >= forward, chain.strike < forward)
     partner = pairs.partner
     paired = partner >= 0
@@ -228,8 +233,10 @@ def _partners_of(rows: Bools, pairs: _Pairs) -> Bools:
 
 
 def _from_last(chain: OptionChain, wanted: Bools, pairs: _Pairs, forward: Floats, config: EnrichConfig) -> _Volatility:
-    """The contract's own last trade; a trade has no partner at the same instant."""
-    return _solve(chain, chain.last, wanted, forward, config)
+    """The contract's own last trade, unless above the ask: then it is history, and the quote knows better."""
+    with np.errstate(invalid="ignore"):
+        stale = (chain.ask > 0.0) & (chain.last > chain.ask)
+    return _solve(chain, np.where(stale, np.nan, chain.last), wanted, forward, config)
 
 
 def _solve(chain: OptionChain, price: Floats, wanted: Bools, forward: Floats, config: EnrichConfig) -> _Volatility:
