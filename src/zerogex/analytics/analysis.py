@@ -21,8 +21,9 @@ from zerogex.analytics.profile import book, profile
 from zerogex.analytics.ratios import put_call_ratio_oi, put_call_ratio_volume
 from zerogex.analytics.valuation import Valuation, adjusted, roots, value
 from zerogex.analytics.walls import levels
-from zerogex.domain.chain import OptionChain
+from zerogex.domain.chain import Bools, OptionChain
 from zerogex.domain.exposure import Analysis, DealerModel, ForwardPoint
+from zerogex.domain.iv import IvSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,8 @@ def analyze(chain: OptionChain, config: AnalysisConfig = DEFAULTS, forwards: tup
     by_strike = exposure.by_strike(exposures, counted)
     covered = coverage(chain, live, counted, valuation, vendor=vendor)
     positions = book(counted, valuation, config.dealer_model)
-    repriced = share_pct(int(counted.open_interest[valuation.priced].sum()), covered.open_interest)
+    solved = valuation.priced & (counted.iv_source != IvSource.DEFAULT)
+    repriced = share_pct(int(counted.open_interest[solved].sum()), covered.open_interest)
     flip = gamma_flip(positions, config.profile_range, None if vendor else totals.net_gex, repriced)
     curve = profile(positions, config.profile_points, config.profile_range)
     return Analysis(
@@ -106,7 +108,7 @@ def analyze(chain: OptionChain, config: AnalysisConfig = DEFAULTS, forwards: tup
     )
 
 
-def _rows(chain: OptionChain, mask: np.ndarray) -> OptionChain:
+def _rows(chain: OptionChain, mask: Bools) -> OptionChain:
     """The chain's rows of a mask; the chain itself where that is all of them."""
     return chain if mask.all() else chain.select(mask)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from zerogex.analytics.valuation import Valuation, adjusted, roots
-from zerogex.domain.chain import Floats, Ints, OptionChain
+from zerogex.domain.chain import Bools, Floats, Ints, OptionChain
 from zerogex.domain.exposure import ExpectedMove
 from zerogex.domain.iv import IvSource
 
@@ -51,7 +51,7 @@ def atm_iv(strike: Floats, iv: Floats, forward: float) -> float | None:
     return float(np.interp(np.log(forward), np.log(strikes), mean))
 
 
-def _next_first(chain: OptionChain, mask: np.ndarray) -> list[Ints]:
+def _next_first(chain: OptionChain, mask: Bools) -> list[Ints]:
     """Row numbers of each (settlement, root), the next to settle first."""
     groups: list[tuple[float, str, Ints]] = []
     for root in roots(chain):

@@ -108,13 +108,13 @@ def _sums(exposures: Exposures, group: Groups, count: int) -> dict[str, Any]:
     """`Totals` as columns: entry g sums the contracts whose group is g."""
 
     def summed(column: NDArray[Any]) -> Floats:
-        return np.bincount(group, column, count)
+        return np.bincount(group, column, count).astype(np.float64, copy=False)
 
     # Calls go to the first half, puts to the second: one pass splits the sides.
     side = np.where(exposures.is_call, group, group + count)
 
     def split(column: NDArray[Any]) -> tuple[Floats, Floats]:
-        both = np.bincount(side, column, 2 * count)
+        both = np.bincount(side, column, 2 * count).astype(np.float64, copy=False)
         return both[:count], both[count:]
 
     call_gex, put_gex = split(exposures.gex)

@@ -5,8 +5,8 @@ is one basis point fine within 2 % of spot, where contracts of the last hours ri
 strike, and five beyond; a pair of changes closer than that is not seen.
 
 Which change is the headline: between two neighbouring changes lies a lobe, and its area in log
-spot is the dollar delta the dealers trade while the price crosses it.  A lobe with less than 1 %
-of the area of the whole curve is a ripple, and the two changes which bound it say nothing about
+spot is the dollar delta the dealers trade while the price crosses it.  A lobe with less than
+0.5 % of the area of the whole curve is a ripple, and the two changes which bound it say nothing about
 the regime: they are listed, but not structural.  The lobe that spot itself lies in is never a
 ripple, so the sign of net GEX and the side of the flip cannot disagree.  The nearest structural
 change is the gamma flip.
@@ -26,7 +26,7 @@ from zerogex.pricing.repricing import GammaBook, net_gex_at, net_gex_on_grid
 
 FINE_STEP, FINE_REACH = 1e-4, 0.02
 COARSE_STEP = 5e-4
-RIPPLE_AREA = 0.01  # of the area of the whole curve
+RIPPLE_AREA = 0.005  # of the area of the whole curve
 BORDER = 0.02  # of the searched reach: a change this close to its end is no level
 NOTHING = 1e-12  # of the curve's largest value: below the rounding of the sum
 LOWEST_COVERAGE_PCT = 50.0
@@ -53,7 +53,8 @@ def gamma_flip(book: GammaBook, reach: float, net_at_spot: float | None = None, 
     """The flip of a book within ±`reach` (0…1) of spot.
 
     `net_at_spot` is the headline net GEX where that is G(spot) itself: the two may differ in the
-    last rounding, and the headline's sign rules.  `coverage_pct` is the share of open interest in the book.
+    last rounding, and the headline's sign rules.  `coverage_pct` is the share of the open
+    interest that stands in the book with a volatility of its own, placeholders not counted.
     """
     if len(book) == 0:
         return Flip(None, FlipStatus.LOW_COVERAGE, reason="No open position could be priced, so there is no curve.")

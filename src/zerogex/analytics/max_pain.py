@@ -7,6 +7,8 @@ function must lie.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from zerogex.analytics.valuation import adjusted, roots
@@ -21,14 +23,15 @@ def max_pain(chain: OptionChain) -> tuple[MaxPain, ...]:
 
     Ties go to the strike nearest to spot, then to the lower one.  Adjusted contracts have no part.
     """
-    chain = chain.select(chain.is_live & ~adjusted(chain))
     answers = []
-    order = np.lexsort((chain.strike, chain.expiration))
+    candidates = np.flatnonzero(chain.is_live & ~adjusted(chain))
+    order = candidates[np.lexsort((chain.strike[candidates], chain.expiration[candidates]))]
+    names = chain.root[order]
     for root in roots(chain):
-        rows = order[chain.root[order] == root]
+        rows = order[names == root]
         days = chain.expiration[rows]
         bounds = np.flatnonzero(np.concatenate(([True], days[1:] != days[:-1], [True])))
-        for first, last in zip(bounds[:-1], bounds[1:], strict=True):
+        for first, last in pairwise(bounds.tolist()):
             if answer := _of_one(chain, root, rows[first:last]):
                 answers.append((chain.settlement[rows[first]], root, answer))
     return tuple(answer for _, _, answer in sorted(answers, key=lambda each: each[:2]))
