@@ -1,0 +1,213 @@
+"""TradeStation as a `MarketData`: our symbols in, our values out."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import TypeVar
+
+from zerogex.clock import Clock
+from zerogex.domain.bar import UnderlyingBar
+from zerogex.domain.contract import OptionContract, OptionKind
+from zerogex.domain.quote import OptionQuote, UnderlyingQuote
+from zerogex.errors import BadPayload, RateLimited, Unavailable
+from zerogex.ports import ChainWindow, FeedEvent
+from zerogex.providers.tradestation import parse, wire
+from zerogex.providers.tradestation.auth import Credentials
+from zerogex.providers.tradestation.bars import BarMerge
+from zerogex.providers.tradestation.chain import ChainMerge
+from zerogex.providers.tradestation.config import TradeStationConfig
+from zerogex.providers.tradestation.connection import StreamRequest
+from zerogex.providers.tradestation.history import History, session_template
+from zerogex.providers.tradestation.http import Rest, open_client
+from zerogex.providers.tradestation.listings import Listings
+from zerogex.providers.tradestation.quota import Governor
+from zerogex.providers.tradestation.snapshots import Snapshots
+from zerogex.providers.tradestation.streams import Place, Streams
+from zerogex.providers.tradestation.symbols import in_path, listing_symbol, our_symbol, vendor_symbol
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+FIRST_CLAIM_S = 0.05  # a free stream is granted at once; this long decides between streaming and polling
+
+
+class TradeStation:
+    """One account's market data.  See `MarketData` for the meaning of each method.
+
+    `counts` tallies what came: messages, heartbeats, bad_payload, quarantined, partial,
+    symbol_errors, reconnects.
+    """
+
+    name = "tradestation"
+
+    def __init__(self, config: TradeStationConfig, clock: Clock) -> None:
+        self.on_event: Callable[[FeedEvent], None] = lambda event: None
+        self._config = config
+        self._clock = clock
+        self._http = open_client(config)
+        self._credentials = Credentials(config, self._http)
+        self._governor = Governor(patience_s=config.request_timeout_s)
+        self.rest = Rest(config, self._http, self._credentials, self._governor, self._limited)
+        self.streams = Streams(config, self._http, self._credentials, self._governor, clock, self._emit)
+        self._listings = Listings(self.rest, clock)
+        self._snapshots = Snapshots(self.rest, clock, self._emit, config.delay_between_batches_s)
+        self._history = History(self.rest, clock, self._report)
+
+    @property
+    def counts(self) -> Counter[str]:
+        """What the streams brought so far."""
+        return self.streams.counts
+
+    async def expirations(self, underlying: str) -> Sequence[tuple[str, date]]:
+        """(root, expiration), ascending by date then root."""
+        return await self._listings.expirations(our_symbol(underlying))
+
+    async def contracts(self, underlying: str, root: str, expiration: date) -> Sequence[OptionContract]:
+        """Both kinds of every listed strike, ascending."""
+        ours = our_symbol(underlying)
+        strikes = await self._listings.strikes(ours, root, expiration)
+        return [OptionContract(ours, root, expiration, strike, kind) for strike in strikes for kind in OptionKind]
+
+    async def quotes(self, underlyings: Sequence[str]) -> Sequence[UnderlyingQuote]:
+        """A snapshot; unknown symbols are left out and reported."""
+        ours = {vendor_symbol(name): our_symbol(name) for name in underlyings}
+        return await self._snapshots.take(ours, self._config.quote_batch_size, parse.underlying_quote)
+
+    async def option_quotes(self, contracts: Sequence[OptionContract]) -> Sequence[OptionQuote]:
+        """A snapshot in batches; it has no IV and no Greeks."""
+        ours = {contract.symbol: contract for contract in contracts}
+        return await self._snapshots.take(ours, self._config.option_batch_size, parse.option_quote)
+
+    async def bars(
+        self, underlying: str, start: datetime, end: datetime, *, unit: str = "Minute", interval: int = 1
+    ) -> Sequence[UnderlyingBar]:
+        """Bars whose start lies in [start, end), ascending, unique; empty where the vendor has none."""
+        return await self._history.bars(our_symbol(underlying), start, end, unit, interval)
+
+    async def follow_bars(self, underlying: str) -> AsyncGenerator[UnderlyingBar, None]:
+        """One-minute bars as they form and close; snapshots of them while no stream is free."""
+        ours = our_symbol(underlying)
+        merge = BarMerge(ours)
+
+        async def latest() -> Sequence[UnderlyingBar]:
+            now = self._now()
+            return await self.bars(ours, now - timedelta(minutes=merge.bars_back(now) + 1), now)
+
+        request = self._bar_stream(ours, merge)
+        async with self.streams.place() as place:
+            async with aclosing(self._polled(place, request.name, latest)) as snapshots:
+                async for bars in snapshots:
+                    for bar in bars:
+                        yield bar
+            async with aclosing(self.streams.follow(request)) as batches:
+                async for frames, received in batches:
+                    bars = merge.bars(frames, received)
+                    self._report(request.name, merge.refused)
+                    for bar in bars:
+                        yield bar
+
+    async def follow_chain(self, window: ChainWindow) -> AsyncGenerator[Sequence[OptionQuote], None]:
+        """Quotes of one expiration's window as they come; snapshots of them while no stream is free."""
+        merge = ChainMerge(window.contracts)
+        request = self._chain_stream(window)
+        async with self.streams.place() as place:
+            snapshot = self._polled(place, request.name, lambda: self.option_quotes(window.contracts))
+            async with aclosing(snapshot) as snapshots:
+                async for polled in snapshots:
+                    yield merge.snapshot(polled)
+            async with aclosing(self.streams.follow(request)) as batches:
+                async for rows, received in batches:
+                    if not rows:
+                        merge.reopened()
+                        continue
+                    quotes = merge.quotes(rows, received)
+                    self._report(request.name, merge.refused)
+                    if quotes:
+                        yield quotes
+
+    async def aclose(self) -> None:
+        """End every stream and connection."""
+        await self.streams.aclose()
+        await self._credentials.aclose()
+        await self._http.aclose()
+
+    def _now(self) -> datetime:
+        return self._clock.now()
+
+    def _bar_stream(self, ours: str, merge: BarMerge) -> StreamRequest[wire.Bar]:
+        def params() -> dict[str, str | int]:
+            return {"interval": 1, "unit": "Minute", "barsback": merge.bars_back(self._now()), **session_template(ours)}
+
+        theirs = vendor_symbol(ours)
+        return StreamRequest(
+            name=f"bars {ours}",
+            path=f"/v3/marketdata/stream/barcharts/{in_path(theirs)}",
+            group="stream/barcharts",
+            subject=ours,
+            vendor_symbol=theirs,
+            decoder=wire.BAR,
+            params=params,
+            is_alive=merge.is_alive,
+        )
+
+    def _chain_stream(self, window: ChainWindow) -> StreamRequest[wire.ChainRow]:
+        theirs = listing_symbol(window.underlying, window.root)
+        listed = self._listings.known_strikes(window.underlying, window.root, window.expiration)
+        params = {
+            "expiration": f"{window.expiration:%m-%d-%Y}",
+            "strikeProximity": strike_proximity(window, listed),
+            "priceCenter": f"{window.center:.2f}",
+            "spreadType": "Single",
+            "enableGreeks": "true",
+        }
+        return StreamRequest(
+            name=f"chain {window.root} {window.expiration}",
+            path=f"/v3/marketdata/stream/options/chains/{in_path(theirs)}",
+            group="stream/options/chains",
+            subject=f"{window.root} {window.expiration}",
+            vendor_symbol=theirs,
+            decoder=wire.CHAIN_ROW,
+            params=lambda: params,
+            missing_is_passing=True,
+        )
+
+    async def _polled(
+        self, place: Place, name: str, snapshot: Callable[[], Awaitable[Sequence[T]]]
+    ) -> AsyncGenerator[Sequence[T], None]:
+        """Snapshots until a stream is free; nothing when one is free at once."""
+        if await place.granted(FIRST_CLAIM_S):
+            return
+        self._emit(FeedEvent("polling", name, f"all {self._config.max_streams} streams are taken"))
+        while not self.streams.closing:
+            try:
+                if found := await snapshot():
+                    yield found
+            except (Unavailable, RateLimited, BadPayload) as error:
+                self._emit(FeedEvent("reconnecting", name, str(error)))
+            if await place.granted(self._config.poll_interval_s):
+                return
+
+    def _report(self, name: str, refused: Sequence[BadPayload]) -> None:
+        for error in refused:
+            self.counts["bad_payload"] += 1
+            self._emit(FeedEvent("bad_payload", name, str(error)))
+
+    def _limited(self, group: str, detail: str) -> None:
+        self._emit(FeedEvent("rate_limited", group, detail))
+
+    def _emit(self, event: FeedEvent) -> None:
+        self.on_event(event)
+
+
+def strike_proximity(window: ChainWindow, listed: Sequence[Decimal] = ()) -> int:
+    """How many strikes above and below the centre cover the window, with one to spare."""
+    strikes = {contract.strike for contract in window.contracts}
+    low, high = min(strikes, default=Decimal(0)), max(strikes, default=Decimal(0))
+    strikes |= {strike for strike in listed if low <= strike <= high}
+    above = sum(1 for strike in strikes if strike >= window.center)
+    return max(above, len(strikes) - above, 1) + 1

@@ -1,0 +1,313 @@
+"""A stream that does not end: opened, read, judged, and opened again with patience.
+
+The vendor's streams are endless HTTP answers.  A connection is over when the server says so
+(GoAway, an error), when it closes, when nothing whole came for 15 s (heartbeats come every 5),
+or when the regular session brings heartbeats but no data.  All these are real seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from datetime import datetime
+
+import httpx2
+import msgspec
+
+from zerogex.clock import Clock
+from zerogex.domain.calendar import Session, session_at
+from zerogex.errors import NotAuthorized, ProviderError, RateLimited, Unavailable, UnknownSymbol
+from zerogex.ports import FeedEvent
+from zerogex.providers.tradestation import answers
+from zerogex.providers.tradestation.auth import Credentials
+from zerogex.providers.tradestation.config import TradeStationConfig
+from zerogex.providers.tradestation.connection import Connection, F, Over, StreamRequest
+from zerogex.providers.tradestation.framing import LineSplitter
+from zerogex.providers.tradestation.quota import Governor
+from zerogex.providers.tradestation.reconnect import Ending, Reconnect
+
+log = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/vnd.tradestation.streams.v2+json"
+LARGEST_ERROR_BODY = 64 << 10
+LONGEST_SILENCE_S = 600.0
+
+
+class Place:
+    """A claim to one of the streams the account may hold; claims are met in order."""
+
+    def __init__(self, room: asyncio.Semaphore) -> None:
+        self._room = room
+        self._claim = asyncio.ensure_future(room.acquire())
+
+    async def granted(self, within_s: float) -> bool:
+        """Whether the claim is met, waiting at most so long."""
+        await asyncio.wait({self._claim}, timeout=within_s)
+        return self._claim.done()
+
+    async def aclose(self) -> None:
+        """Give the place, or the claim, back."""
+        if self._claim.done() or not self._claim.cancel():
+            self._room.release()
+            return
+        try:
+            await self._claim
+        except asyncio.CancelledError:
+            return
+        self._room.release()
+
+
+class Streams:
+    """Opens streams, keeps to the cap, and tells what happens through `emit(kind, stream, detail)`."""
+
+    def __init__(
+        self,
+        config: TradeStationConfig,
+        http: httpx2.AsyncClient,
+        credentials: Credentials,
+        governor: Governor,
+        clock: Clock,
+        emit: Callable[[FeedEvent], None],
+    ) -> None:
+        self.counts: Counter[str] = Counter()
+        self._config = config
+        self._http = http
+        self._credentials = credentials
+        self._governor = governor
+        self._clock = clock
+        self._emit_event = emit
+        self._room = asyncio.Semaphore(config.max_streams)
+        self._closing = asyncio.Event()
+        self._answers: set[httpx2.Response] = set()
+
+    def place(self) -> AbstractAsyncContextManager[Place]:
+        """A claim to a stream, for the length of an `async with`."""
+        return aclosing(Place(self._room))
+
+    async def aclose(self) -> None:
+        """Every `follow` ends soon."""
+        self._closing.set()
+        for answer in tuple(self._answers):
+            await answer.aclose()
+
+    @property
+    def closing(self) -> bool:
+        """Whether `aclose` was called."""
+        return self._closing.is_set()
+
+    async def rest(self, seconds: float) -> None:
+        """Wait, unless everything is closing."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._closing.wait()
+        except TimeoutError:
+            return
+
+    async def follow(self, request: StreamRequest[F]) -> AsyncGenerator[tuple[list[F], datetime], None]:
+        """The data of each network read with its time of arrival, across reconnects.
+
+        An empty list marks that a new connection begins.  The caller holds a `place`.  Raises what
+        trying again cannot mend: NotAuthorized, UnknownSymbol, a request the server calls bad.
+        """
+        reconnect = Reconnect(self._config)
+        silence_s = self._config.silent_after_s
+        while not self.closing:
+            began = asyncio.get_running_loop().time()
+            connection = Connection(request, began, self._emit)
+            try:
+                async with aclosing(self._connection(request, connection, silence_s)) as batches:
+                    async for batch in batches:
+                        yield batch
+                spoke = connection.counts["messages"] + connection.counts["heartbeats"] > 0
+                end = Over(Ending.CLOSED if spoke else Ending.EMPTY, "the server closed the stream")
+            except Over as over:
+                end = over
+            except RateLimited as limited:
+                await self._wait_out(request, limited, reconnect)
+                continue
+            except Unavailable as error:
+                end = Over(Ending.TROUBLE, str(error))
+            finally:
+                self.counts.update(connection.counts)
+            if self.closing:
+                return
+            lived = asyncio.get_running_loop().time() - began
+            if end.ending is Ending.SILENT:
+                silence_s = min(2 * silence_s, LONGEST_SILENCE_S)
+            elif connection.last_life > began:
+                silence_s = self._config.silent_after_s
+            await self._pause(request, end, reconnect.pause_s(end.ending, lived))
+
+    async def _pause(self, request: StreamRequest[F], end: Over, pause_s: float) -> None:
+        kind = end.ending.value if end.ending in (Ending.GO_AWAY, Ending.DUAL_LOGON, Ending.SILENT) else "reconnecting"
+        degraded = "opened and closed without a word (upstream degraded): " if end.ending is Ending.EMPTY else ""
+        self.counts["reconnects"] += 1
+        self._emit(kind, request.name, f"{degraded}{end}")
+        log.info(
+            "stream reconnecting",
+            extra={
+                "stream": request.name,
+                "reason": str(end),
+                "ending": end.ending.value,
+                "pause_s": round(pause_s, 2),
+            },
+        )
+        await self.rest(pause_s)
+
+    async def _wait_out(self, request: StreamRequest[F], limited: RateLimited, reconnect: Reconnect) -> None:
+        wait = limited.retry_after_s
+        pause = max(reconnect.pause_s(Ending.EMPTY, 0.0), self._config.retry_delay_s) if wait is None else wait
+        self._governor.ban(request.group, pause)
+        self._emit("rate_limited", request.name, str(limited))
+        await self.rest(pause)
+
+    def _emit(self, kind: str, stream: str, detail: str) -> None:
+        self._emit_event(FeedEvent(kind, stream, detail))
+
+    async def _connection(
+        self, request: StreamRequest[F], connection: Connection[F], silence_s: float
+    ) -> AsyncGenerator[tuple[list[F], datetime], None]:
+        """One connection from opening to end."""
+        async with self._open(request) as (answer, token):
+            self._emit("connected", request.name, "")
+            yield [], self._clock.now()
+            splitter = LineSplitter()
+            try:
+                async with aclosing(self._chunks(answer, connection, splitter)) as chunks:
+                    async for lines in chunks:
+                        received = self._clock.now()
+                        data = connection.sort(lines)
+                        if data:
+                            yield data, received
+                        self._judge(request, connection, data, received, silence_s)
+            except Over as over:
+                if over.token_refused:
+                    await self._credentials.refused(token)
+                raise
+            finally:
+                if splitter.quarantined:
+                    connection.counts["quarantined"] += splitter.quarantined
+                    self._emit("bad_payload", request.name, f"{splitter.quarantined} oversized objects dropped")
+
+    def _judge(
+        self,
+        request: StreamRequest[F],
+        connection: Connection[F],
+        data: Sequence[F],
+        received: datetime,
+        silence_s: float,
+    ) -> None:
+        """End a connection that said it is over, or that lives on heartbeats while the market trades."""
+        if connection.over is not None:
+            raise connection.over
+        now = asyncio.get_running_loop().time()
+        if request.is_alive(data, received):
+            connection.last_life = now
+        elif now - connection.last_life >= silence_s:
+            if session_at(received) is Session.REGULAR:
+                raise Over(Ending.SILENT, f"no fresh data for {now - connection.last_life:.0f} s")
+            connection.last_life = now  # quiet hours owe no data; the count begins anew
+
+    async def _chunks(
+        self, answer: httpx2.Response, connection: Connection[F], splitter: LineSplitter
+    ) -> AsyncGenerator[list[bytes], None]:
+        """The lines of each read.  Raises Over when nothing whole comes for too long."""
+        loop, source = asyncio.get_running_loop(), answer.aiter_bytes()
+        cut: str | None = None
+        while True:
+            deadline = connection.last_whole + self._config.inactivity_timeout_s
+            if connection.pending_since is not None:
+                deadline = min(deadline, connection.pending_since + self._config.object_timeout_s)
+            try:
+                async with asyncio.timeout_at(deadline):
+                    chunk = await anext(source, None)
+            except TimeoutError:
+                raise Over(Ending.TROUBLE, f"nothing whole for {loop.time() - connection.last_whole:.1f} s") from None
+            except (httpx2.HTTPError, httpx2.StreamError, OSError) as error:
+                chunk, cut = None, f"the connection broke ({type(error).__name__})"
+            if chunk is None:
+                break
+            lines = splitter.feed(chunk)
+            if lines:
+                connection.last_whole = loop.time()
+                connection.pending_since = None
+            if not splitter.pending:
+                connection.pending_since = None
+            elif connection.pending_since is None:
+                connection.pending_since = loop.time()
+            if lines:
+                yield lines
+        whole = [line for line in splitter.end() if _is_json(line)]
+        if whole:
+            yield whole
+        elif connection.pending_since is not None:
+            connection.counts["partial"] += 1
+        if cut is not None:
+            raise Over(Ending.TROUBLE, cut)
+
+    @asynccontextmanager
+    async def _open(self, request: StreamRequest[F]) -> AsyncGenerator[tuple[httpx2.Response, str], None]:
+        """An answer of 200 whose body is still to come, and the token it was opened with."""
+        await self._governor.admit(request.group)
+        token = await self._credentials.token()
+        answer = await self._send(request, token)
+        if answer.status_code == 401:
+            await answer.aclose()
+            token = await self._credentials.refused(token)
+            answer = await self._send(request, token)
+        self._answers.add(answer)
+        try:
+            if answer.status_code != 200:
+                raise await self._refusal(request, answer)
+            yield answer, token
+        finally:
+            self._answers.discard(answer)
+            await answer.aclose()
+
+    async def _send(self, request: StreamRequest[F], token: str) -> httpx2.Response:
+        ready = self._http.build_request(
+            "GET",
+            self._config.api_url + request.path,
+            params=dict(request.params()),
+            headers={"Authorization": f"Bearer {token}", "Accept": MEDIA_TYPE, "Accept-Encoding": "identity"},
+            timeout=httpx2.Timeout(None),
+        )
+        try:
+            async with asyncio.timeout(self._config.object_timeout_s):
+                return await self._http.send(ready, stream=True)
+        except TimeoutError:
+            limit = self._config.object_timeout_s
+            raise Unavailable(f"TradeStation stream {request.name}: no answer within {limit:g} s") from None
+        except (httpx2.HTTPError, OSError) as error:
+            raise Unavailable(f"TradeStation stream {request.name}: {type(error).__name__}: {error}") from None
+
+    async def _refusal(self, request: StreamRequest[F], answer: httpx2.Response) -> Exception:
+        body = bytearray()
+        try:
+            async with asyncio.timeout(self._config.object_timeout_s):
+                async for chunk in answer.aiter_bytes():
+                    body += chunk
+                    if len(body) > LARGEST_ERROR_BODY:
+                        break
+        except (httpx2.HTTPError, TimeoutError, OSError):
+            pass  # the status alone will do
+        name = f"stream {request.name}"
+        error: ProviderError = answers.error_of(answer.status_code, answer.headers, bytes(body), name, request.subject)
+        passing = answers.no_data(answer.status_code, bytes(body)) or request.missing_is_passing
+        if isinstance(error, UnknownSymbol) and answer.status_code == 404 and passing:
+            return Over(Ending.EMPTY, str(error))
+        if isinstance(error, NotAuthorized):
+            log.error("stream refused", extra={"stream": request.name, "reason": str(error)})
+        return error
+
+
+def _is_json(line: bytes) -> bool:
+    """Whether the last bytes of a stream are a whole object, or one of the old plain words."""
+    try:
+        msgspec.json.decode(line, type=msgspec.Raw)
+    except msgspec.DecodeError:
+        return line == b"END" or line.startswith(b"ERROR")
+    return True
