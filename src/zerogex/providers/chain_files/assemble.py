@@ -5,22 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import numpy as np
 import polars as pl
 
 from zerogex.domain.calendar import settlement
-from zerogex.domain.chain import Floats, OptionChain, objects
+from zerogex.domain.chain import Floats, Ints, OptionChain, objects
 from zerogex.domain.contract import is_adjusted, underlying_of
 from zerogex.domain.iv import IvSource, IvStatus
 from zerogex.errors import ChainFileError
 from zerogex.providers.chain_files.said import Said
 
 QUOTES = ("bid", "ask", "last")
-COUNTS = ("volume", "open_interest")
-GREEKS = ("delta", "gamma", "theta", "vega")
-NUMBERS = (*QUOTES, *COUNTS, "iv", *GREEKS, "multiplier")
+NUMBERS = (*QUOTES, "volume", "open_interest", "iv", "delta", "gamma", "theta", "vega", "multiplier")
 MISSING = -999.0  # TD Ameritrade's word for "not known"
 LEAST_IV = 0.001  # Cboe writes 0 and Yahoo 0.00001 where nothing could be solved
 _SYMBOL = r"^[._$^]*([A-Z][A-Z0-9./]*?)\s*(\d{6})([CP])(\d+(?:\.\d+)?)$"
@@ -38,12 +35,8 @@ def assemble(said: Said, name: str, as_of: datetime, spot: float) -> OptionChain
     identified = identify(said, name)
     rows = identified.rows
     count = len(rows)
-    numbers = {column: _numbers(rows, column) for column in NUMBERS if column != "multiplier"}
-    numbers["iv"] = _clean_iv(numbers["iv"], said)
-    known = np.isfinite(numbers["iv"])
+    iv = _clean_iv(_numbers(rows, "iv"), said)
     stamp = as_of.timestamp()
-    for column in COUNTS:
-        numbers[column] = np.nan_to_num(np.maximum(numbers[column], 0.0)).astype(np.int64)
     multiplier = _numbers(rows, "multiplier")
     return OptionChain(
         underlying=identified.underlying,
@@ -56,7 +49,17 @@ def assemble(said: Said, name: str, as_of: datetime, spot: float) -> OptionChain
         strike=rows["strike"].to_numpy().astype(float),
         is_call=(rows["right"] == "C").to_numpy(),
         multiplier=np.where(multiplier > 0, multiplier, 100.0),
-        iv_source=np.where(known, IvSource.API, IvSource.NONE).astype(np.int8),
+        bid=_numbers(rows, "bid"),
+        ask=_numbers(rows, "ask"),
+        last=_numbers(rows, "last"),
+        delta=_numbers(rows, "delta"),
+        gamma=_numbers(rows, "gamma"),
+        theta=_numbers(rows, "theta"),
+        vega=_numbers(rows, "vega"),
+        volume=_counts(rows, "volume"),
+        open_interest=_counts(rows, "open_interest"),
+        iv=iv,
+        iv_source=np.where(np.isfinite(iv), IvSource.API, IvSource.NONE).astype(np.int8),
         iv_status=np.full(count, IvStatus.NOT_TRIED, np.int8),
         forward=np.full(count, np.nan),
         rate=np.full(count, np.nan),
@@ -64,12 +67,11 @@ def assemble(said: Said, name: str, as_of: datetime, spot: float) -> OptionChain
         received_time=np.full(count, stamp),
         spot_time=said.spot_time,
         delayed=said.delayed,
-        **numbers,
     )
 
 
 def identify(said: Said, name: str) -> _Identified:
-    """Give every row root, expiration, strike, right and symbol; drop what is no contract, and say how much that was."""
+    """Give every row root, expiration, strike, right and symbol; the rest is dropped and counted in notes."""
     rows = _split_symbols(said.rows)
     if missing := [key for key in ("expiration", "strike", "right") if key not in rows.columns]:
         raise ChainFileError(f"{name} is not an option chain: it has no column for {' and '.join(missing)}")
@@ -164,6 +166,11 @@ def _numbers(rows: pl.DataFrame, column: str) -> Floats:
     return np.where(values > 0, values, np.nan) if column == "last" else values
 
 
+def _counts(rows: pl.DataFrame, column: str) -> Ints:
+    """Whole contracts; what is missing or below zero is none."""
+    return np.clip(np.nan_to_num(_numbers(rows, column)), 0.0, 1e15).astype(np.int64)
+
+
 def _clean_iv(iv: Floats, said: Said) -> Floats:
     """Volatility per 1.00; what the vendor writes for "not solved" becomes NaN."""
     iv = np.where(iv > LEAST_IV, iv, np.nan)
@@ -175,9 +182,3 @@ def _clean_iv(iv: Floats, said: Said) -> Floats:
 
 def _rows(count: int) -> str:
     return "1 row does" if count == 1 else f"{count} rows do"
-
-
-def option_columns() -> dict[str, Any]:
-    """An empty frame's schema: the canonical column names and types."""
-    texts = dict.fromkeys(("option", "root", "right"), pl.String)
-    return {**texts, "expiration": pl.Date, "strike": pl.Float64, **dict.fromkeys(NUMBERS, pl.Float64)}

@@ -15,7 +15,8 @@ from zerogex.errors import ChainFileError
 from zerogex.providers.chain_files.said import CUT_OFF
 
 _NAMES = {
-    "option": "option optionsymbol contractsymbol contract osi occsymbol ositicker optionid symbol optionticker calls puts",
+    "option": "option optionsymbol contractsymbol contract osi occsymbol ositicker optionid symbol optionticker "
+    "calls puts",
     "root": "root optionroot rootsymbol",
     "underlying": "underlying underlyingsymbol ticker underlyer stock actsymbol",
     "expiration": "expiration expiry expirationdate expirydate expdate expiredate exp maturity",

@@ -79,12 +79,12 @@ def _instant(rows: pl.DataFrame) -> float | None:
     if abs(call - put) > 0.3 * (call + put):
         return None
     expiration: date = rows["expiration"][0]
-    forward = strike + call - put
+    forward = float(strike + call - put)
     share = (call + put) / forward
     if not 0 < share < 1:
         return None
     deviation = 2 * NormalDist().inv_cdf((share + 2) / 4)  # sigma times root of years
-    years = (deviation / (0.5 * (call_iv + put_iv))) ** 2
+    years = (deviation / float(0.5 * (call_iv + put_iv))) ** 2
     return settlement(root, expiration).timestamp() - years * SECONDS_PER_YEAR
 
 

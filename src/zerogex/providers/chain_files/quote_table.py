@@ -9,10 +9,10 @@ import polars as pl
 
 from zerogex.errors import ChainFileError
 from zerogex.providers.chain_files.assemble import identify
+from zerogex.providers.chain_files.columns import COLUMN, fold, numbers, read_columns, sniff_separator
 from zerogex.providers.chain_files.estimate import session_of_quotes
 from zerogex.providers.chain_files.page_time import data_time, end_of_quotes, read_page_time
 from zerogex.providers.chain_files.said import Said
-from zerogex.providers.chain_files.columns import COLUMN, fold, numbers, read_columns, sniff_separator
 
 FORMAT = "Cboe quote table"
 _HEAD_LINES = 12  # the column line stands within these
@@ -106,5 +106,3 @@ def _date(said: Said, head: str, name: str) -> None:
     said.as_of = end_of_quotes(session)
     reason = f'The page\'s date "{words}" cannot be read' if words else "The page has no date"
     said.notes.append(f"{reason}; the close of {session:%Y-%m-%d} is inferred from the quotes (--as-of sets it).")
-
-

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import io
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime
 
 import polars as pl
 
-from zerogex.domain.calendar import NEW_YORK, trading_date
+from zerogex.domain.calendar import NEW_YORK, session_close, trading_date
 from zerogex.domain.contract import parse_symbol
 from zerogex.errors import ChainFileError
 from zerogex.providers.chain_files.assemble import NUMBERS
@@ -128,7 +128,7 @@ def _pick_instant(said: Said, name: str, wanted: datetime | None) -> None:
     chosen = every if wanted is None else every.filter(every <= wanted)
     if not len(chosen):
         raise ChainFileError(f"{name} begins at {every[0]:%Y-%m-%d %H:%M} UTC, after the instant asked for")
-    said.as_of = chosen[-1]
+    said.as_of = chosen[-1] if wanted else _last_alive(said.rows, chosen)
     said.rows = said.rows.filter(pl.col("as_of") == said.as_of)
     said.notes.append(
         f"The file holds {len(every)} instants from {every[0]:%Y-%m-%d} to {every[-1]:%Y-%m-%d}; "
@@ -136,8 +136,19 @@ def _pick_instant(said: Said, name: str, wanted: datetime | None) -> None:
     )
 
 
+def _last_alive(rows: pl.DataFrame, instants: pl.Series) -> datetime:
+    """The last instant before every contract has settled (16:00 ET); the very last where that is all there is."""
+    if "expiration" in rows.columns:
+        latest = rows["expiration"].max()
+        if isinstance(latest, date):
+            alive = instants.filter(instants < session_close(latest))
+            if len(alive):
+                return alive[-1]  # type: ignore[no-any-return]
+    return instants[-1]  # type: ignore[no-any-return]
+
+
 def _read_session(said: Said) -> None:
-    """Without an instant: the last trade, where it is later than the session the file names, else that session's close."""
+    """Without an instant: the last trade, where later than the session the file names, else that session's close."""
     if said.as_of is not None:
         return
     last_trade = _last_trade(said)
@@ -193,8 +204,3 @@ def _spot(said: Said) -> float | None:
         said.notes.append(f"The file's spot {spot:.2f} is the close of {session}, older than its quotes.")
         return None
     return spot
-
-
-def at_close(day: date) -> datetime:
-    """The instant a bare date stands for: the end of that day in New York."""
-    return datetime.combine(day, time(23, 59, 59), NEW_YORK).astimezone(UTC)

@@ -109,7 +109,8 @@ def _read_td(document: dict[str, Any], name: str) -> Said:
     ]).with_columns(pl.col("root").str.extract(r"^([A-Z][A-Z0-9.]*?)(?:\s*\d{6}[CP]\d+)?$", 1))  # fmt: skip
     iv = pl.col("iv")
     rows = rows.with_columns(iv=pl.when(iv > 0).then(iv / 100))
-    underlying = document.get("underlying") if isinstance(document.get("underlying"), dict) else {}
+    stated = document.get("underlying")
+    underlying: dict[str, Any] = stated if isinstance(stated, dict) else {}
     symbol = str(document.get("symbol") or underlying.get("symbol") or "").removesuffix(".X").strip("^$_. ").upper()
     spot = _number(document.get("underlyingPrice")) or _number(underlying.get("last"))
     said = Said(TD_AMERITRADE, rows, symbol or None, spot if spot and spot > 0 else None)
@@ -173,5 +174,3 @@ def _epoch(milliseconds: float) -> datetime | None:
     if not 1e11 < milliseconds < 1e14:
         return None
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=milliseconds)
-
-
