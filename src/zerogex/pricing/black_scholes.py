@@ -69,7 +69,8 @@ def otm_share(x: float, s: float) -> float:
     """Undiscounted out-of-the-money price over min(forward, strike), for x = |ln(F/K)| and s > 0; 0…1."""
     d1 = 0.5 * s - x / s
     if d1 < 1.0:
-        return density(d1) * cdf_gap(x, s)
+        bell = density(d1)
+        return bell * cdf_gap(x, s) if bell > 0.0 else 0.0
     return 1.0 - density(d1) * (mills(d1) + mills(0.5 * s + x / s))
 
 
