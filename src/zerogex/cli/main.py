@@ -12,7 +12,7 @@ import sys
 import typer
 
 from zerogex import __version__
-from zerogex.cli import config, gex, run, show, up
+from zerogex.cli import config, gex, option, run, service, show, up
 from zerogex.errors import ZerogexError
 
 app = typer.Typer(
@@ -41,6 +41,9 @@ app.command("serve")(run.serve)
 app.command("simulate")(run.simulate)
 app.command("show")(show.show)
 app.command("config")(config.config)
+app.command("greeks")(option.greeks)
+app.command("iv")(option.iv)
+app.add_typer(service.app, name="service")
 
 
 def main() -> None:

@@ -1,0 +1,110 @@
+"""`zerogex greeks` and `zerogex iv`: one option in, price, implied volatility and every Greek out."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from zerogex import settings as table
+from zerogex.cli.output import Output, emit
+
+DAYS_PER_YEAR = 365.0
+COLUMNS = ("quantity", "value", "unit")
+
+
+class Kind(StrEnum):
+    """Call or put."""
+
+    CALL = "call"
+    PUT = "put"
+
+
+Spot = Annotated[float, typer.Option("--spot", "-s", min=0, help="Price of the underlying.")]
+Strike = Annotated[float, typer.Option("--strike", "-k", min=0, help="Strike.")]
+Days = Annotated[float, typer.Option("--days", "-d", min=0, help="Calendar days to settlement; 0.5 is twelve hours.")]
+KindOption = Annotated[Kind, typer.Option("--kind", help="call or put.")]
+Rate = Annotated[float | None, typer.Option("--rate", help="Continuous, per year; else RISK_FREE_RATE.")]
+Dividend = Annotated[float | None, typer.Option("--dividend", help="Continuous, per year; else DIVIDEND_YIELD.")]
+Form = Annotated[Output, typer.Option("-o", "--output", help="table, json, csv or ndjson.")]
+
+
+def greeks(
+    spot: Spot = 450.0,
+    strike: Strike = 455.0,
+    days: Days = 30.0,
+    vol: Annotated[float, typer.Option("--vol", "-v", min=0, help="Implied volatility: 0.20 is 20 %.")] = 0.20,
+    kind: KindOption = Kind.CALL,
+    rate: Rate = None,
+    dividend: Dividend = None,
+    output: Form = Output.TABLE,
+) -> None:
+    """Price and Greeks of one option, by Black-Scholes-Merton."""
+    settings = table.load().settings
+    rows = greek_rows(
+        spot,
+        strike,
+        days / DAYS_PER_YEAR,
+        settings.risk_free_rate if rate is None else rate,
+        settings.dividend_yield if dividend is None else dividend,
+        vol,
+        is_call=kind is Kind.CALL,
+    )
+    emit(COLUMNS, rows, output)
+
+
+def greek_rows(
+    spot: float, strike: float, years: float, rate: float, dividend: float, vol: float, *, is_call: bool
+) -> list[tuple[str, Any, str]]:
+    """(quantity, value, unit) in market units."""
+    from zerogex.pricing import units
+    from zerogex.pricing.greeks import greeks_of_spot
+
+    all_of_them = greeks_of_spot(spot, strike, years, rate, dividend, vol, is_call)
+    return [
+        ("price", float(all_of_them.price), "dollars per share"),
+        ("delta", float(all_of_them.delta), "shares per share"),
+        ("gamma", float(all_of_them.gamma), "delta per dollar"),
+        ("theta", float(units.per_day(all_of_them.theta)), "dollars per calendar day"),
+        ("vega", float(units.per_point(all_of_them.vega)), "dollars per volatility point"),
+        ("rho", float(units.per_percent(all_of_them.rho)), "dollars per 1 % of rate"),
+        ("vanna", float(units.per_point(all_of_them.vanna)), "delta per volatility point"),
+        ("charm", float(units.per_day(all_of_them.charm)), "delta per calendar day"),
+        ("vomma", float(units.per_point(units.per_point(all_of_them.vomma))), "vega per volatility point"),
+    ]
+
+
+def iv(
+    price: Annotated[float, typer.Option("--price", "-p", min=0, help="Price of the option.")] = 10.0,
+    spot: Spot = 450.0,
+    strike: Strike = 455.0,
+    days: Days = 30.0,
+    kind: KindOption = Kind.CALL,
+    rate: Rate = None,
+    dividend: Dividend = None,
+    output: Form = Output.TABLE,
+) -> None:
+    """Implied volatility of one price, how the search ended, and the Greeks at it; exit 1 where there is none."""
+    from zerogex.domain.iv import IvStatus
+    from zerogex.pricing.greeks import carry_forward
+    from zerogex.pricing.implied_vol import IvLimits, implied_volatility
+
+    settings = table.load().settings
+    r = settings.risk_free_rate if rate is None else rate
+    q = settings.dividend_yield if dividend is None else dividend
+    years, is_call = days / DAYS_PER_YEAR, kind is Kind.CALL
+    limits = IvLimits(settings.iv_min, settings.iv_max, settings.iv_tolerance, settings.iv_max_iterations)
+    solved = implied_volatility(price, carry_forward(spot, years, r, q), strike, years, r, is_call, limits)
+    status = IvStatus(int(solved.status))
+    found = status is IvStatus.CONVERGED
+    rows: list[tuple[str, Any, str]] = [
+        ("implied volatility", float(solved.iv) if found else None, "per 1.00, a year"),
+        ("status", status.label, ""),
+        ("iterations", int(solved.iterations), ""),
+    ]
+    if found:
+        rows += greek_rows(spot, strike, years, r, q, float(solved.iv), is_call=is_call)
+    emit(COLUMNS, rows, output)
+    if not found:
+        raise typer.Exit(1)
