@@ -1,0 +1,97 @@
+"""PostgreSQL's binary COPY format, for whole arrays at a time.
+
+A row of the format is: the number of fields, then for each field its length and its bytes, all
+big-endian.  If every field has a fixed length, a table is one numpy structured array, and thousands
+of rows are written and read without a Python loop.  So text is padded with spaces, and "no value" is
+NaN rather than NULL: the statement on the database's side trims and turns NaN into NULL, or back.
+
+Source: PostgreSQL documentation, COPY § Binary Format.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_SIGNATURE = b"PGCOPY\n\xff\r\n\0" + bytes(8)  # no flags, no header extension
+_END = b"\xff\xff"
+_UNIX_TO_POSTGRES_S = 946_684_800  # 2000-01-01 in Unix time
+_UNIX_TO_POSTGRES_DAYS = 10_957
+
+# our words for PostgreSQL's types, as numpy sees their bytes
+FLOAT8, INT8, INT4, INT2, BOOL, DATE, TIMESTAMPTZ = ">f8", ">i8", ">i4", ">i2", "u1", ">i4", ">i8"
+
+
+def text(width: int) -> str:
+    """Text padded to a width of ASCII characters."""
+    return f"S{width}"
+
+
+class Layout:
+    """The fields of a row, in order: names and types."""
+
+    def __init__(self, fields: Mapping[str, str]) -> None:
+        self.names = tuple(fields)
+        parts: list[tuple[str, str]] = [("fields#", ">i2")]
+        for name, kind in fields.items():
+            parts += [(f"{name}#", ">i4"), (name, kind)]
+        self.dtype = np.dtype(parts)
+
+    def encode(self, columns: Mapping[str, NDArray[Any]]) -> bytes:
+        """Columns of equal length as the bytes of a COPY FROM STDIN."""
+        rows = np.empty(len(columns[self.names[0]]), self.dtype)
+        rows["fields#"] = len(self.names)
+        for name in self.names:
+            kind = self.dtype[name]
+            rows[f"{name}#"] = kind.itemsize
+            column = columns[name]
+            rows[name] = np.char.ljust(column.astype("S"), kind.itemsize) if kind.kind == "S" else column
+        return _SIGNATURE + rows.tobytes() + _END
+
+    def decode(self, blocks: Iterable[bytes | memoryview]) -> dict[str, NDArray[Any]]:
+        """What COPY TO STDOUT sent, as columns in the machine's byte order; texts as padded bytes.
+
+        Raises ValueError if the bytes have another layout.
+        """
+        data = b"".join(blocks)
+        body = data[len(_SIGNATURE) : -len(_END)]
+        if not data.startswith(_SIGNATURE) or not data.endswith(_END) or len(body) % self.dtype.itemsize:
+            raise ValueError(f"{len(data)} bytes from COPY are not rows of {self.dtype.itemsize} bytes")
+        rows = np.frombuffer(body, self.dtype)
+        if len(rows) and (np.any(rows["fields#"] != len(self.names)) or self._has_other_widths(rows)):
+            raise ValueError("rows from COPY have a field of another width than expected")
+        return {name: rows[name].astype(rows[name].dtype.newbyteorder("=")) for name in self.names}
+
+    def _has_other_widths(self, rows: NDArray[Any]) -> bool:
+        return any(np.any(rows[f"{name}#"] != self.dtype[name].itemsize) for name in self.names)
+
+
+def timestamps(seconds: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Unix seconds as PostgreSQL's microseconds since 2000."""
+    return np.rint(seconds * 1e6).astype(np.int64) - _UNIX_TO_POSTGRES_S * 1_000_000
+
+
+def unix_seconds(microseconds: NDArray[np.int64]) -> NDArray[np.float64]:
+    """PostgreSQL's timestamps as Unix seconds."""
+    return (microseconds + _UNIX_TO_POSTGRES_S * 1_000_000) / 1e6
+
+
+def dates(days: NDArray[np.datetime64]) -> NDArray[np.int64]:
+    """datetime64[D] as PostgreSQL's days since 2000."""
+    return days.astype("datetime64[D]").astype(np.int64) - _UNIX_TO_POSTGRES_DAYS
+
+
+def days(numbers: NDArray[Any]) -> NDArray[np.datetime64]:
+    """PostgreSQL's dates as datetime64[D]."""
+    return (numbers.astype(np.int64) + _UNIX_TO_POSTGRES_DAYS).astype("datetime64[D]")
+
+
+def texts(column: NDArray[Any]) -> NDArray[np.object_]:
+    """Padded bytes as an object column of strings."""
+    values = np.char.decode(np.char.rstrip(column), "ascii").tolist()
+    result = np.empty(len(values), object)
+    result[:] = values
+    return result

@@ -1,0 +1,112 @@
+"""A small pool of connections that fails at once, and says why.
+
+psycopg_pool connects in the background on a schedule of its own: while the database is away each
+caller waits out the whole timeout and learns only that there was one.  Here the caller connects,
+and gets the server's own words.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import psycopg
+from psycopg.pq import TransactionStatus
+
+from zerogex.errors import StoreUnavailable
+from zerogex.store.config import DatabaseConfig
+from zerogex.store.failures import in_our_words
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+_TRUSTED_S = 1.0  # a connection idle for longer is asked whether it still lives
+_IDLE_S = 60.0  # beyond `pool_min`, connections idle for longer are closed
+
+
+def connect(config: DatabaseConfig, application: str | None = None, *, autocommit: bool = False) -> Connection:
+    """A new connection; raises StoreUnavailable."""
+    with in_our_words(config):
+        return psycopg.connect(**config.parameters(application), autocommit=autocommit)
+
+
+class ConnectionPool:
+    """Up to `pool_max` connections, the last returned first taken; safe from several threads."""
+
+    def __init__(self, config: DatabaseConfig) -> None:
+        self.config = config
+        self._slots = threading.BoundedSemaphore(config.pool_max)
+        self._idle: deque[tuple[Connection, float]] = deque()
+        self._closed = False
+
+    @contextmanager
+    def connection(self) -> Iterator[Connection]:
+        """A connection for one block; what is not committed at its end is rolled back."""
+        if not self._slots.acquire(timeout=self.config.connect_timeout_s):
+            raise StoreUnavailable(
+                f"all {self.config.pool_max} connections to {self.config.place} are busy; raise DB_POOL_MAX"
+            )
+        try:
+            connection = self._take()
+            try:
+                yield connection
+            finally:
+                self._give_back(connection)
+        finally:
+            self._slots.release()
+
+    def discard_idle(self) -> None:
+        """Close the idle connections: the server they spoke to is gone."""
+        while self._idle:
+            with suppress(IndexError):
+                self._idle.pop()[0].close()
+
+    def close(self) -> None:
+        """Close the idle connections, and each other one when it is given back."""
+        self._closed = True
+        self.discard_idle()
+
+    def _take(self) -> Connection:
+        if self._closed:
+            raise StoreUnavailable(f"the store on {self.config.place} is closed")
+        while True:
+            try:
+                connection, since = self._idle.pop()
+            except IndexError:
+                return connect(self.config)
+            if time.monotonic() - since < _TRUSTED_S or self._lives(connection):
+                return connection
+            connection.close()
+
+    @staticmethod
+    def _lives(connection: Connection) -> bool:
+        try:
+            connection.execute("")
+            connection.rollback()
+        except psycopg.Error:
+            return False
+        return True
+
+    def _give_back(self, connection: Connection) -> None:
+        with suppress(psycopg.Error):
+            if connection.info.transaction_status not in (TransactionStatus.IDLE, TransactionStatus.UNKNOWN):
+                connection.rollback()
+        if self._closed or connection.closed or connection.info.transaction_status != TransactionStatus.IDLE:
+            connection.close()
+            return
+        self._idle.append((connection, time.monotonic()))
+        self._close_surplus()
+
+    def _close_surplus(self) -> None:
+        while len(self._idle) > self.config.pool_min:
+            try:
+                connection, since = self._idle.popleft()
+            except IndexError:
+                return
+            if time.monotonic() - since < _IDLE_S:
+                self._idle.appendleft((connection, since))
+                return
+            connection.close()

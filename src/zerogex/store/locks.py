@@ -1,0 +1,94 @@
+"""The sole right to write an underlying.
+
+A session's advisory lock gives it, so it ends with the session, however that ends.  A holder whose
+session was cut does not notice by itself: therefore each new holder raises the underlying's epoch in
+the table `writers`, and a write of an older epoch is refused (a fencing token).
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import psycopg
+
+from zerogex.errors import LockHeld
+from zerogex.store.config import DatabaseConfig
+from zerogex.store.connections import Connection, connect
+from zerogex.store.failures import in_our_words
+from zerogex.store.sql import statement
+
+
+def holder_name() -> str:
+    """Who we are, short enough for a session's name (63 bytes)."""
+    return f"zerogex-writer process {os.getpid()} on {socket.gethostname()[:30]}"
+
+
+class WriterLocks:
+    """The locks that one store holds, by underlying."""
+
+    def __init__(self, config: DatabaseConfig) -> None:
+        self.config = config
+        self._held: dict[str, tuple[Connection, int]] = {}  # underlying → session and epoch
+        self._guard = threading.Lock()
+
+    @contextmanager
+    def hold(self, underlying: str) -> Iterator[None]:
+        """Hold the lock for the block; raises LockHeld naming the other holder."""
+        with self._guard:
+            if underlying in self._held:
+                raise LockHeld(f"{underlying} is already being written by this process ({holder_name()})")
+            self._held[underlying] = self._acquire(underlying)
+        try:
+            yield
+        finally:
+            with self._guard:
+                connection, _ = self._held.pop(underlying)
+            with suppress(psycopg.Error):
+                connection.execute(statement("release_writer_lock"), {"underlying": underlying})
+            connection.close()
+
+    def fence(self, connection: Connection, underlying: str) -> None:
+        """Within a transaction: make sure that no newer holder writes; raises LockHeld.
+
+        Nothing is asked of a store that never took the lock (gap filling, tests).
+        """
+        held = self._held.get(underlying)
+        if held is None:
+            return
+        row = connection.execute(statement("current_epoch"), {"underlying": underlying}).fetchone()
+        if row is not None and row[0] != held[1]:
+            raise LockHeld(f"{underlying} is now written by {row[1]}; this process lost its lock and stops writing")
+
+    def renew(self) -> None:
+        """Take again each lock whose session was cut; raises LockHeld if somebody else was faster."""
+        with self._guard:
+            for underlying, (connection, _) in list(self._held.items()):
+                try:
+                    connection.execute("")
+                except psycopg.Error:
+                    connection.close()
+                    self._held[underlying] = self._acquire(underlying)
+
+    def _acquire(self, underlying: str) -> tuple[Connection, int]:
+        connection = connect(self.config, holder_name(), autocommit=True)
+        named = {"underlying": underlying}
+        try:
+            with in_our_words(self.config):
+                row = connection.execute(statement("try_writer_lock"), named).fetchone()
+                if row is not None and row[0]:
+                    epoch = connection.execute(statement("next_epoch"), {**named, "holder": holder_name()}).fetchone()
+                    assert epoch is not None
+                    return connection, int(epoch[0])
+                holder = connection.execute(statement("writer_lock_holder"), named).fetchone()
+        except BaseException:
+            connection.close()
+            raise
+        connection.close()
+        name, address, since = holder or ("another session", None, None)
+        where = f" from {address}" if address else ""
+        when = f", connected since {since:%Y-%m-%d %H:%M:%S} UTC" if since else ""
+        raise LockHeld(f"{underlying} is already being written by {name}{where}{when}; stop that one first")

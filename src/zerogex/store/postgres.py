@@ -1,0 +1,353 @@
+"""The `Store` of zerogex.ports on PostgreSQL."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+from uuid import uuid4
+
+import psycopg
+from psycopg.rows import dict_row
+
+from zerogex.domain.bar import MinuteBar
+from zerogex.domain.chain import Bools, OptionChain
+from zerogex.domain.exposure import Analysis
+from zerogex.errors import LockHeld, OriginConflict, SchemaBehind, StoreError, StoreUnavailable
+from zerogex.ports import FeedState, MinuteBatch, Notice
+from zerogex.store import analysis_rows, latest, migrate, minutes
+from zerogex.store.config import DatabaseConfig
+from zerogex.store.connections import Connection, ConnectionPool
+from zerogex.store.failures import in_our_words, is_connection_lost, is_no_partition
+from zerogex.store.locks import WriterLocks
+from zerogex.store.notices import Listeners, payload
+from zerogex.store.spool import Spool, SpoolFile
+from zerogex.store.sql import queries, statement
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+class PostgresStore:
+    """Durable memory in one PostgreSQL database; safe from several threads.
+
+    `spool` is a folder for minutes that the database cannot take now; without one, `write_minute`
+    raises StoreUnavailable instead.  `on_step` is called with the name of each step of writing a
+    minute (after_spool_fsync, before_commit, after_commit, before_spool_trim, after_trim).
+    """
+
+    def __init__(
+        self, config: DatabaseConfig, *, spool: Path | None = None, on_step: Callable[[str], None] = lambda step: None
+    ) -> None:
+        self.config = config
+        self._pool = ConnectionPool(config)
+        self._spool = Spool(spool) if spool is not None else None
+        self._locks = WriterLocks(config)
+        self._listeners = Listeners(config)
+        self._days = minutes.DayPartitions()
+        self._on_step = on_step
+        self._writer = f"{os.getpid()}-{uuid4().hex}"  # whose memory the latest rows mirror
+
+    # --- the schema ---
+
+    def migrate(self) -> list[str]:
+        """Bring the schema up to this program's version; the names of the migrations applied."""
+        return migrate.migrate(self.config)
+
+    def check_schema(self) -> None:
+        """Raise SchemaBehind unless the schema is this program's, StoreUnavailable if it cannot be asked."""
+        self._do(lambda connection: migrate.check(connection, self.config.place))
+
+    # --- the feed ---
+
+    def feed_state(self) -> FeedState | None:
+        """Where this database's data comes from; None before the first ingest."""
+        row = self._do(lambda connection: connection.execute(statement("feed_state")).fetchone())
+        return None if row is None else FeedState(row[0], row[1], _utc(row[2]), _utc(row[3]), row[4])
+
+    def announce_feed(self, state: FeedState) -> None:
+        """Record the feed; raises OriginConflict where live and simulated data would mix."""
+
+        def announce(connection: Connection) -> None:
+            with connection.transaction():
+                connection.execute(statement("lock_feed_state"))
+                known = connection.execute(statement("feed_state")).fetchone()
+                row = connection.execute(statement("has_data")).fetchone()
+                if known is not None and known[1] != state.simulated and row is not None and row[0]:
+                    words = ("live", "simulated")
+                    raise OriginConflict(
+                        f"{self.config.place} holds {words[known[1]]} data (from {known[0]}) and must not be mixed "
+                        f"with {words[state.simulated]} data from {state.provider}; use another database"
+                    )
+                connection.execute(statement("announce_feed"), {name: getattr(state, name) for name in _FEED})
+
+        self._do(announce)
+
+    def writer_lock(self, underlying: str) -> AbstractContextManager[None]:
+        """The sole right to write an underlying while held; raises LockHeld naming the holder."""
+        return self._locks.hold(underlying)
+
+    # --- minutes ---
+
+    def recover(self, underlying: str) -> int:
+        """Write what a killed process left in the spool; returns how many minutes that were.
+
+        Raises StoreUnavailable while the database is away; nothing is lost by that.
+        """
+        if self._spool is None:
+            return 0
+        with self._spool.open(underlying) as file:
+            count = self._drain(file)
+        if count:
+            log.info("spool recovered", extra={"underlying": underlying, "minutes": count})
+        return count
+
+    def write_minute(self, batch: MinuteBatch) -> None:
+        """Durable when it returns (in the database, or fsynced in the spool while that is away); idempotent.
+
+        Raises StoreUnavailable without a spool, StoreError if neither spool nor database can take it,
+        LockHeld if another process took over the underlying (the batch stays in the spool).
+        """
+        if self._spool is None:
+            self._write_batch(batch)
+            return
+        with self._spool.open(batch.underlying) as file:
+            try:
+                file.append(batch)
+            except OSError as error:
+                self._write_unspooled(batch, file.path, error)
+                return
+            self._on_step("after_spool_fsync")
+            try:
+                self._locks.renew()
+                self._drain(file)
+            except StoreUnavailable as error:
+                log.warning("minute spooled", extra={"underlying": batch.underlying, "reason": str(error)})
+
+    def _write_unspooled(self, batch: MinuteBatch, path: Path, error: OSError) -> None:
+        """The spool's disk is full or broken: the database alone must do."""
+        log.error("spool not writable", extra={"file": str(path), "reason": str(error)})
+        try:
+            self._write_batch(batch)
+        except StoreUnavailable as unavailable:
+            raise StoreError(
+                f"the minute {batch.timestamp:%Y-%m-%d %H:%M} UTC of {batch.underlying} can be kept neither in the "
+                f"spool {path} ({error.strerror}) nor in the database ({unavailable}); free disk space"
+            ) from unavailable
+
+    def _drain(self, file: SpoolFile) -> int:
+        """Write what the spool holds, oldest first; how many batches that were."""
+        count = 0
+        for end, batch in file.pending():
+            try:
+                self._write_batch(batch)
+            except (StoreUnavailable, SchemaBehind, LockHeld):
+                raise
+            except StoreError as error:
+                aside = file.set_aside(batch)
+                extra = {"underlying": batch.underlying, "minute": batch.timestamp.isoformat(), "kept_in": str(aside)}
+                log.error("minute refused", extra={**extra, "reason": str(error)})
+            file.done(end)
+            count += 1
+        self._on_step("before_spool_trim")
+        file.clear()
+        self._on_step("after_trim")
+        return count
+
+    def _write_batch(self, batch: MinuteBatch) -> None:
+        def write(connection: Connection) -> None:
+            fence = lambda c: self._locks.fence(c, batch.underlying)  # noqa: E731
+            minutes.write_batch(connection, batch, self._days, fence, self._on_step)
+
+        self._do(write)
+
+    def write_bars(self, bars: Sequence[MinuteBar]) -> None:
+        """Upsert underlying minutes alone (gap filling)."""
+        rows = minutes.storable_bars(bars)
+
+        def write(connection: Connection) -> None:
+            self._days.ensure(connection, "underlying_quotes", (row["timestamp"] for row in rows))
+            with connection.transaction():
+                minutes.write_bars(connection, rows)
+                for symbol in dict.fromkeys(row["symbol"] for row in rows):
+                    connection.execute(statement("notify"), {"payload": payload("minute", symbol)})
+
+        self._do(write)
+
+    def minute_chain(self, underlying: str, timestamp: datetime | None = None) -> OptionChain | None:
+        """The chain stored for a minute (None: the last one), ordered by expiration, root, strike, kind."""
+        return self._do(lambda connection: minutes.read_chain(connection, underlying, timestamp))
+
+    def bars(self, symbol: str, start: datetime, end: datetime) -> Sequence[MinuteBar]:
+        """Stored minutes with start in [start, end), ascending."""
+        rows = self._rows("bars", symbol=symbol, start=start, end=end)
+        return [MinuteBar(*row) for row in rows]
+
+    def last_bar(self, symbol: str) -> MinuteBar | None:
+        """The newest stored minute of a symbol."""
+        rows = self._rows("last_bar", symbol=symbol)
+        return MinuteBar(*rows[0]) if rows else None
+
+    def underlyings(self) -> Sequence[str]:
+        """Symbols with any data, ascending."""
+        return [symbol for (symbol,) in self._rows("known_underlyings")]
+
+    # --- the latest rows ---
+
+    def write_latest(self, chain: OptionChain, changed: Bools) -> None:
+        """Upsert the changed rows of the latest-row table, and the spot; notifies `latest`.
+
+        The first write of a process, and one after a crash of the server, replaces all rows.
+        """
+
+        def write(connection: Connection) -> None:
+            with connection.transaction():
+                self._locks.fence(connection, chain.underlying)
+                rows = latest.write_latest(connection, chain, changed, self._writer)
+            if rows is not None:
+                minutes.report_rejected(chain.underlying, rows)
+
+        self._do(write)
+
+    def forget_latest(self, underlying: str, symbols: Sequence[str]) -> None:
+        """Remove contracts no longer followed (expired, out of the window) from the latest rows."""
+
+        def write(connection: Connection) -> None:
+            with connection.transaction():
+                latest.forget_latest(connection, underlying, symbols)
+
+        self._do(write)
+
+    def latest_chain(self, underlying: str) -> OptionChain | None:
+        """The newest known row of each followed contract, ordered by expiration, root, strike, kind."""
+        return self._do(lambda connection: latest.read_latest(connection, underlying))
+
+    # --- analyses ---
+
+    def write_analysis(self, analysis: Analysis, timestamp: datetime) -> None:
+        """Upsert gex_summary and gex_calculations for a minute; notifies `gex`."""
+        summary = analysis_rows.summary(analysis, timestamp)
+        cells, unstorable = analysis_rows.cells(analysis)
+        if unstorable:
+            log.warning("cells rejected", extra={"underlying": analysis.underlying, "rejected": unstorable})
+        key = {"underlying": analysis.underlying, "timestamp": timestamp}
+
+        def write(connection: Connection) -> None:
+            self._days.ensure(connection, "gex_calculations", [timestamp])
+            with connection.transaction():
+                if connection.execute(statement("upsert_gex_summary"), summary).fetchone() is None:
+                    return  # stored before, number for number
+                connection.execute(statement("stage_cells"))
+                with connection.cursor().copy(statement("copy_cells")) as copy:
+                    copy.write(cells)
+                connection.execute(statement("clear_cells"), key)
+                connection.execute(statement("insert_cells"), key)
+                connection.execute(statement("notify"), {"payload": payload("gex", analysis.underlying)})
+
+        self._do(write)
+
+    def write_live(self, analysis: Analysis, payload: bytes) -> None:
+        """Replace the one live row of an underlying (`payload`: its JSON); notifies `gex`."""
+        named = {
+            "underlying": analysis.underlying,
+            "data_timestamp": analysis.data_timestamp,
+            "simulated": analysis.simulated,
+            "payload": payload.decode(),
+        }
+        notice = {"payload": f"gex {analysis.underlying}"}
+
+        def write(connection: Connection) -> None:
+            with connection.transaction():
+                connection.execute(statement("upsert_gex_live"), named)
+                connection.execute(statement("notify"), notice)
+
+        self._do(write)
+
+    def live(self, underlying: str) -> bytes | None:
+        """The JSON of the newest live analysis, byte for byte as it was given."""
+        rows = self._rows("gex_live", underlying=underlying)
+        return rows[0][0].encode() if rows else None
+
+    def gex_history(self, underlying: str, start: datetime, end: datetime) -> Sequence[dict[str, Any]]:
+        """Rows of gex_summary, ascending."""
+
+        def read(connection: Connection) -> list[dict[str, Any]]:
+            with connection.transaction(), connection.cursor(row_factory=dict_row) as cursor:
+                named = {"underlying": underlying, "start": start, "end": end}
+                return cursor.execute(statement("gex_history"), named).fetchall()
+
+        return self._do(read)
+
+    # --- questions and notices ---
+
+    def query(self, name: str, **parameters: Any) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """Run one named read query: column names and rows.  Parameters left out are None.
+
+        Raises StoreError for a name or a parameter that does not exist, naming those that do.
+        """
+        known = queries().get(name.replace("-", "_"))
+        if known is None:
+            raise StoreError(f"there is no query {name!r}; there are {', '.join(sorted(queries()))}")
+        if unknown := sorted(set(parameters) - set(known.parameters)):
+            takes = ", ".join(known.parameters) or "none"
+            raise StoreError(f"query {name!r} has no parameter {', '.join(unknown)}; it takes {takes}")
+        named = {parameter: parameters.get(parameter) for parameter in known.parameters}
+
+        def read(connection: Connection) -> tuple[list[str], list[tuple[Any, ...]]]:
+            with connection.transaction():
+                connection.execute(statement("read_only"))
+                cursor = connection.execute(known.text, named)
+                return [column.name for column in cursor.description or ()], cursor.fetchall()
+
+        return self._do(read)
+
+    def notices(self, timeout_s: float) -> Iterator[Notice]:
+        """Notices as they come; ends after `timeout_s` without one (0.5 s is a good poll)."""
+        return self._listeners.notices(timeout_s)
+
+    def close(self) -> None:
+        """Give back every connection."""
+        self._listeners.close()
+        self._pool.close()
+
+    # --- how a connection is used ---
+
+    def _rows(self, name: str, **parameters: Any) -> list[tuple[Any, ...]]:
+        def read(connection: Connection) -> list[tuple[Any, ...]]:
+            with connection.transaction():
+                return connection.execute(statement(name), parameters).fetchall()
+
+        return self._do(read)
+
+    def _do(self, action: Callable[[Connection], T]) -> T:
+        """Run an action, once more if its connection was cut or a partition it knew is gone.
+
+        Everything done here may be done twice: reads, upserts by natural key, and batches, whose id
+        tells whether the first try was committed before the connection broke.
+        """
+        with in_our_words(self.config):
+            try:
+                with self._pool.connection() as connection:
+                    return action(connection)
+            except psycopg.Error as error:
+                if is_no_partition(error):
+                    self._days.forget()
+                elif is_connection_lost(error):
+                    self._pool.discard_idle()
+                    self._locks.renew()
+                else:
+                    raise
+            with self._pool.connection() as connection:
+                return action(connection)
+
+
+_FEED = ("provider", "simulated", "market_anchor", "wall_anchor", "speed")
+
+
+def _utc(instant: datetime | None) -> datetime | None:
+    return instant.astimezone(UTC) if instant is not None else None
