@@ -1,0 +1,56 @@
+// Net GEX re-priced at other spots: the curve, its two colours, and every crossing of zero.
+
+import { legend } from "../dom.js";
+import * as f from "../format.js";
+import { levelsOf, markLines } from "./levels.js";
+import { axis, base, fade, newChart, palette } from "./palette.js";
+
+export class ProfileChart {
+  #element; #list; #chart = null;
+
+  constructor(element, list) { this.#element = element; this.#list = list; }
+
+  clear() { this.#chart?.clear(); }
+
+  /** Draw a `profile` payload. */
+  draw(data) {
+    this.#chart ??= newChart(this.#element);
+    const colors = palette();
+    const { spots = [], net_gex: values = [] } = data.profile ?? {};
+    const range = [spots[0] ?? 0, spots.at(-1) ?? 1];
+    const money = (value) => f.compact(value);
+    const area = (color, part) => ({
+      type: "line", symbol: "none", silent: true, lineStyle: { width: 0 }, areaStyle: { color: fade(colors[color], 0.28), origin: 0 },
+      data: spots.map((spot, i) => [spot, part(values[i], 0)]),
+    });
+    const crossings = data.flip_crossings ?? [];
+    const options = {
+      ...base(colors, 48),
+      xAxis: axis(colors, { type: "value", min: range[0], max: range[1], splitLine: { show: false },
+        axisLabel: { ...axis(colors).axisLabel, formatter: (value) => f.price(value, 0), showMinLabel: false, showMaxLabel: false } }),
+      yAxis: axis(colors, { type: "value", axisLabel: { ...axis(colors).axisLabel, formatter: money } }),
+      series: [
+        { name: "Net GEX", type: "line", symbol: "none", z: 5, lineStyle: { color: colors.net, width: 2 }, itemStyle: { color: colors.net },
+          data: spots.map((spot, i) => [spot, values[i]]),
+          markLine: markLines(levelsOf(data, ["spot", "gamma_flip"]), colors, range, this.#chart.getWidth() - 84) },
+        area("call", Math.max), area("put", Math.min),
+        { name: "Crossings", type: "scatter", z: 6, silent: true, symbolSize: 11,
+          data: crossings.map((crossing) => ({
+            value: [crossing.price, 0], symbol: crossing.structural ? "circle" : "emptyCircle",
+            itemStyle: { color: crossing.structural ? colors.flip : colors.panel, borderColor: colors.flip, borderWidth: 2 },
+          })) },
+      ],
+    };
+    options.tooltip.formatter = (points) => {
+      const [spot, value] = points.find((point) => point.seriesIndex === 0)?.value ?? [];
+      return spot === undefined ? "" : `If spot were ${f.price(spot)}\nNet GEX  ${money(value)}`;
+    };
+    this.#chart.setOption(options, { notMerge: true });
+    const where = crossings.map((crossing) => f.price(crossing.price)).join(", ") || "none";
+    this.#element.setAttribute("aria-label", `Net GEX against spot from ${f.price(range[0])} to ${f.price(range[1])}; crossings of zero: ${where}`);
+    legend(this.#list, [
+      { text: "Net GEX, $ per +1 %", swatch: "net" },
+      { text: crossings.length === 1 ? "Crossing" : `Crossings: ${crossings.length}`, swatch: "flip", kind: "block" },
+    ]);
+  }
+}

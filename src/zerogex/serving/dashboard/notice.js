@@ -1,0 +1,56 @@
+// What is wrong, if anything, and what to do about it: one line at the bottom, gone when all is well.
+
+import { byId, say } from "./dom.js";
+import * as f from "./format.js";
+
+const TONES = { live: "good", simulated: "good", replay: "good", delayed: "warn", closed: "idle", stale: "bad" };
+
+/** The worst thing that is so now, as {tone, what, todo}; null when there is none. */
+export function trouble({ link, summary, problem, face, empty }) {
+  const last = summary ? ` The numbers are those of ${f.dayAndTime(summary.data_timestamp)}.` : "";
+  if (link === "lost") {
+    return { tone: "bad", what: "Connection to the server lost.", todo: `Trying again by itself.${last} See that \`zerogex serve\` (or \`zerogex up\`) runs.` };
+  }
+  if (face?.database === "down" || problem?.code === "database_unavailable") {
+    return { tone: "bad", what: "The database cannot be reached.", todo: `${summary ? "Showing the last known numbers." + last : "Nothing is known yet."} It is tried again every second; \`zerogex doctor\` says more.` };
+  }
+  if (empty) {
+    return { tone: "calm", what: "No data yet.", todo: "Start the feed: `zerogex up` for everything (simulated where there are no credentials), or `zerogex ingest`." };
+  }
+  if (problem) {
+    return { tone: problem.code === "waiting_for_data" ? "calm" : "warn", what: problem.detail, todo: problem.hint };
+  }
+  if (summary && face?.state === "stale") {
+    return { tone: "warn", what: `The data is ${f.age(face.age_seconds)} old.`, todo: "The market is open, but nothing new arrives: see that `zerogex ingest` and `zerogex analyze` run." };
+  }
+  if (link === "polling" && summary) {
+    return { tone: "calm", what: "Live updates are cut.", todo: "Asking every two seconds instead, and reconnecting." };
+  }
+  if (summary && face?.state === "closed") {
+    return { tone: "calm", what: "The market is closed.", todo: `${last.trim()}${face.next_open ? ` It opens ${f.dayAndTime(face.next_open)}.` : ""}` };
+  }
+  return null;
+}
+
+export function showNotice(now) {
+  const home = byId("notice");
+  home.hidden = !now;
+  if (!now) return;
+  home.dataset.tone = now.tone;
+  say(byId("notice-what"), now.what);
+  say(byId("notice-do"), now.todo);
+}
+
+/** The two chips and the SIMULATED mark, from the newest face of the clock. */
+export function showFace(face, link) {
+  const [session, state] = [byId("session"), byId("state")];
+  byId("simulated").hidden = !face?.simulated;
+  if (!face) return;
+  const elapsed = (performance.now() - face.heard) / 1000 * (face.clock_speed ?? 1);
+  say(session.children[0], { regular: "Open", pre: "Pre-market", post: "After hours", closed: "Closed" }[face.session] ?? f.NONE);
+  if (face.market_time) say(session.children[1], f.clock(Date.parse(face.market_time) + 1000 * elapsed));
+  const word = link === "lost" ? "disconnected" : face.state ?? "waiting";
+  say(state.children[0], word);
+  say(state.children[1], face.age_seconds == null ? "" : f.age(face.age_seconds + elapsed));
+  state.dataset.tone = link === "lost" ? "bad" : TONES[word] ?? "idle";
+}
