@@ -11,10 +11,11 @@ from zerogex.errors import SettingsError
 from zerogex.pricing.black_scholes import price
 from zerogex.pricing.implied_vol import IvLimits, _solve, implied_volatility
 
+ORDINARY = IvLimits()
 WIDE = IvLimits(minimum=0.0, maximum=1e12)
 
 
-def solve_one(value: float, limits: IvLimits = IvLimits(), **changes: float) -> tuple[float, IvStatus]:
+def solve_one(value: float, limits: IvLimits = ORDINARY, **changes: float) -> tuple[float, IvStatus]:
     """(iv, status) of one price with the rest of the arguments ordinary."""
     arguments = {"forward": 100.0, "strike": 110.0, "years": 0.25, "rate": 0.05, "is_call": True, **changes}
     found = implied_volatility(value, **arguments, limits=limits)
@@ -24,8 +25,9 @@ def solve_one(value: float, limits: IvLimits = IvLimits(), **changes: float) -> 
 @pytest.mark.parametrize(
     ("x", "share"),
     [
-        (0.0, 1e-12), (0.0, 0.3), (0.0, 0.999), (1e-9, 1e-12), (1e-6, 1e-100), (1e-3, 1e-300), (0.02, 1e-7), (0.3, 1e-30),
-        (0.5, 0.2), (1.0, 1e-308), (2.0, 0.01), (3.0, 0.4), (8.0, 1e-15), (20.0, 0.499), (50.0, 1e-200), (50.0, 0.9),
+        (0.0, 1e-12), (0.0, 0.3), (0.0, 0.999), (1e-9, 1e-12), (1e-6, 1e-100), (1e-3, 1e-300), (0.02, 1e-7),
+        (0.3, 1e-30), (0.5, 0.2), (1.0, 1e-308), (2.0, 0.01), (3.0, 0.4), (8.0, 1e-15),
+        (20.0, 0.499), (50.0, 1e-200), (50.0, 0.9),
     ],
 )  # fmt: skip
 def test_the_deviation_solves_the_fifty_digit_equation(x: float, share: float) -> None:
