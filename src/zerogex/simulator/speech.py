@@ -1,0 +1,155 @@
+"""How a stream speaks: framing, heartbeats, endings, and everything that can go wrong on the way."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Protocol
+
+from zerogex.simulator.exchange import Exchange
+from zerogex.simulator.ledger import StreamRecord
+from zerogex.simulator.tricks import disturbed, transformed
+from zerogex.simulator.wire import Fields, encode, stamp
+
+Said = tuple[str, Fields]  # (symbol or contract, object)
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+
+CONTENT_TYPE = b"application/vnd.tradestation.streams.v2+json"
+GOAWAY = {"Error": "GoAway", "Message": "The server is about to shut down."}
+
+
+class Source(Protocol):
+    """What a stream is about."""
+
+    def first(self) -> list[Said]:
+        """What is said at once."""
+
+    def turn(self) -> list[Said]:
+        """What has changed since."""
+
+
+class Speech:
+    """One open stream: says what its source has to say until somebody ends it."""
+
+    def __init__(self, exchange: Exchange, record: StreamRecord, source: Source, send: Send) -> None:
+        self.exchange, self.record, self.source, self._send = exchange, record, source, send
+        self.opened = self.spoke = time.monotonic()
+        self.beats = 0
+
+    async def run(self, receive: Receive, *, close_at_once: bool = False) -> None:
+        """Serve until the client leaves, the server closes, or a fault ends it."""
+        headers = [(b"content-type", CONTENT_TYPE)]
+        await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+        listener = asyncio.create_task(_left(receive))
+        end = "error"
+        try:
+            end = "over the cap" if close_at_once else await self._speak(listener)
+        finally:
+            listener.cancel()
+            self.exchange.ledger.closed(self.record, end)
+        if end != "cut":  # a cut connection never gets its last chunk
+            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _speak(self, listener: asyncio.Task[None]) -> str:
+        if self.exchange.faults.empty_200_close:
+            return "empty"
+        if not (self._silent() or self.exchange.faults.heartbeat_only) and not await self._say(
+            await asyncio.to_thread(self.source.first)
+        ):
+            return "cut"
+        while True:
+            await asyncio.wait({listener}, timeout=self.exchange.config.turn_s)
+            if listener.done():
+                return "client left"
+            end = await self._fate()
+            if end:
+                return end
+            if self._silent():
+                continue
+            said = self.source.turn() if not self.exchange.faults.heartbeat_only else []
+            if not await self._say(said):
+                return "cut"
+            if time.monotonic() - self.spoke >= self.exchange.config.heartbeat_s:
+                await self._beat()
+
+    def _silent(self) -> bool:
+        stall = self.exchange.faults.stall_after_s
+        return 0 < stall <= time.monotonic() - self.opened
+
+    async def _fate(self) -> str:
+        """The reason to end now, after saying what belongs to it; empty to go on."""
+        faults, age = self.exchange.faults, time.monotonic() - self.opened
+        if self.exchange.closing.is_set() or 0 < faults.goaway_after_s <= age:
+            await self._error({"StreamStatus": "GoAway"} if faults.goaway_as_status else GOAWAY)
+            return "goaway"
+        if 0 < faults.dual_logon_after_s <= age:
+            symbol = next(iter(self.record.objects), "")
+            await self._error({"Symbol": symbol, "Error": "DualLogon"})
+            return "dual logon"
+        if faults.end_string or faults.error_string:
+            await self._write(b"END\n" if faults.end_string else f"ERROR - {faults.error_string}\n".encode())
+            return "text"
+        return "eof" if 0 < faults.eof_after_s <= age else ""
+
+    async def _error(self, fields: Fields) -> None:
+        self.record.errors += 1
+        await self._write(encode(fields) + b"\n")
+
+    async def _beat(self) -> None:
+        self.beats += 1
+        self.record.heartbeats += 1
+        at = stamp(self.exchange.now())
+        await self._write(encode({"Heartbeat": self.beats, "Timestamp": at}) + b"\n")
+
+    async def _say(self, said: list[Said]) -> bool:
+        """Send objects; False where the connection was cut in the middle."""
+        faults, random = self.exchange.faults, self.exchange.random
+        if faults.mute:
+            mute = {name.upper() for name in faults.mute}
+            said = [item for item in said if item[0].upper() not in mute]
+        if not said:
+            return True
+        said = disturbed(said, faults, random)
+        ending = b"\r\n" if faults.crlf else b"\n"
+        pieces = [transformed(fields, faults, random) + ending for _, fields in said]
+        if faults.blank_lines:
+            pieces = [ending + piece for piece in pieces]
+        data = b"".join(pieces)
+        room = faults.cut_after_bytes - self.record.bytes if faults.cut_after_bytes else len(data)
+        if room < len(data):
+            await self._write(data[: max(room, 0)])
+            return False
+        for symbol, fields in said:  # counted before the socket drains: a client may count them first
+            self._count(symbol, fields)
+        await (self._write_in_pieces(data) if faults.rechunk else self._write(data))
+        return True
+
+    def _count(self, symbol: str, fields: Fields) -> None:
+        if "Error" in fields:
+            self.record.errors += 1
+            return
+        self.exchange.ledger.said(self.record, symbol)
+        if fields.get("BarStatus") == "Closed" and fields["TimeStamp"] > self.record.last_closed_bar:
+            self.record.closed_bars += 1
+            self.record.last_closed_bar = fields["TimeStamp"]
+
+    async def _write_in_pieces(self, data: bytes) -> None:
+        """The same bytes in chunks of any size, some ending within an object."""
+        while data:
+            cut = self.exchange.random.choice((1, 7, 40, 200, 900, 4000))
+            await self._write(data[:cut])
+            data = data[cut:]
+
+    async def _write(self, data: bytes) -> None:
+        if data:
+            await self._send({"type": "http.response.body", "body": data, "more_body": True})
+            self.record.bytes += len(data)
+            self.spoke = time.monotonic()
+
+
+async def _left(receive: Receive) -> None:
+    """Return when the client has gone."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
