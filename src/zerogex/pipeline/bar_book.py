@@ -82,8 +82,8 @@ class BarBook:
         reading = self._readings[last]
         said_at = datetime.fromtimestamp(last + _BAR_S, UTC)
         if said_at >= end:
-            return reading.close, None
-        return noted if noted and noted[1] > said_at else (reading.close, said_at)
+            return _stored(reading.close), None
+        return noted if noted and noted[1] > said_at else (_stored(reading.close), said_at)
 
     def spot_now(self) -> tuple[float | None, datetime | None]:
         """The newest price, and when it was heard."""
@@ -96,7 +96,7 @@ class BarBook:
             heard = min(heard, datetime.fromtimestamp(last + _BAR_S, UTC))
         if self._noted and self._noted[1] > heard:
             return self._noted
-        return reading.close, heard
+        return _stored(reading.close), heard
 
     def changes(self, end: datetime) -> tuple[MinuteBar, ...]:
         """Buckets over by `end` that differ from what was handed out, ascending."""
@@ -172,10 +172,10 @@ class BarBook:
         return MinuteBar(
             self.symbol,
             timestamp,
-            readings[0].open,
-            max(r.high for r in readings),
-            min(r.low for r in readings),
-            readings[-1].close,
+            _stored(readings[0].open),
+            _stored(max(r.high for r in readings)),
+            _stored(min(r.low for r in readings)),
+            _stored(readings[-1].close),
             day.up[last - 1],
             day.down[last - 1],
         )
@@ -193,6 +193,11 @@ class BarBook:
 def day_start(instant: datetime) -> datetime:
     """Midnight in New York of an instant's trading day, UTC: where cumulative volumes begin."""
     return new_york(trading_date(instant), time(0))
+
+
+def _stored(price: float) -> float:
+    """A price to the four decimals it is stored with: a stored minute's close and its chain's spot are one number."""
+    return round(price, 4)
 
 
 def _said(bar: UnderlyingBar) -> tuple[float, float, float, float, int, int]:

@@ -1,0 +1,248 @@
+"""Analyze: stored chains become GEX, levels and flow, whatever feeds them and at any hour.
+
+Two rhythms an underlying.  The *live* one answers each change of the latest rows, at most once a
+second, and replaces one row.  The *minute* one writes history: a row a stored minute, never closer
+together than its interval.  Neither asks whether the market is open: what is there is analysed, and
+every answer says how old it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import msgspec
+import numpy as np
+
+from zerogex import __version__
+from zerogex.analytics.analysis import AnalysisConfig, analyze
+from zerogex.analytics.document import document
+from zerogex.clock import Clock
+from zerogex.domain.chain import OptionChain
+from zerogex.domain.exposure import Analysis
+from zerogex.engines.threads import Backoff, in_thread
+from zerogex.errors import StoreUnavailable
+from zerogex.ports import Notice, Store
+
+log = logging.getLogger(__name__)
+
+_LIVE_EVERY_REAL_S = 1.0
+_LISTEN_REAL_S = 0.5
+_LOOK_FOR_NEW_REAL_S = 5.0
+_CATCH_UP_MAX = 30  # stored minutes analysed in one go after a pause
+_REMEMBERED = 64  # analysed minutes whose chain would be recognised if it is written again
+
+_encode = msgspec.json.Encoder().encode
+Fingerprint = tuple[object, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AnalyzeConfig:
+    """Plain values; `settings.py` says where each comes from."""
+
+    underlyings: tuple[str, ...] | None = None  # None: every underlying in the store
+    interval_s: float = 60.0  # market seconds between two rows of history
+    bucket_seconds: int = 60  # length of a stored minute: AGGREGATION_BUCKET_SECONDS
+    analysis: AnalysisConfig = field(default_factory=AnalysisConfig)
+
+
+class _Watch:
+    """One underlying: what was heard of it, and which minutes are written."""
+
+    def __init__(self) -> None:
+        self.latest = asyncio.Event()
+        self.minute = asyncio.Event()
+        self.written: OrderedDict[datetime, Fingerprint] = OrderedDict()
+        # What is stored already when we start deserves an answer too.
+        self.latest.set()
+        self.minute.set()
+
+
+class AnalyzeEngine:
+    """Analyses what the store holds until cancelled, or once."""
+
+    def __init__(self, store: Store, clock: Clock, config: AnalyzeConfig) -> None:
+        self.store = store
+        self.clock = clock
+        self.config = config
+        self._watches: dict[str, _Watch] = {}
+        self._stopping = threading.Event()
+
+    async def once(self) -> list[Analysis]:
+        """Analyse the newest stored minute of each underlying (the latest rows where no minute is stored yet)."""
+        answers = [await in_thread(self._once, underlying) for underlying in await self._underlyings()]
+        return [answer for answer in answers if answer is not None]
+
+    async def run(self) -> None:
+        """Analyse on notices and on the interval, until cancelled."""
+        log.info("analyze started", extra={"interval_s": self.config.interval_s, "simulated": self.clock.simulated})
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                self._tasks = tasks
+                tasks.create_task(self._listen(), name="listen")
+                tasks.create_task(self._look_for_new(), name="look for new")
+        finally:
+            self._stopping.set()
+            log.info("analyze stopped")
+
+    # -- who to watch ----------------------------------------------------------------------------
+
+    async def _underlyings(self) -> Sequence[str]:
+        return self.config.underlyings or await in_thread(self.store.underlyings)
+
+    async def _listen(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            hearing = asyncio.ensure_future(asyncio.to_thread(self._hear, loop))
+            try:
+                await asyncio.shield(hearing)
+            finally:
+                if not hearing.done():
+                    self._stopping.set()
+                    await asyncio.wait([hearing])
+
+    def _hear(self, loop: asyncio.AbstractEventLoop) -> None:
+        """In a thread: pass notices on, until a pause in them or the end."""
+        try:
+            for notice in self.store.notices(_LISTEN_REAL_S):
+                if self._stopping.is_set():
+                    return
+                with suppress(RuntimeError):  # the loop closed under us
+                    loop.call_soon_threadsafe(self._wake, notice)
+        except StoreUnavailable:
+            self._stopping.wait(_LISTEN_REAL_S)
+
+    def _wake(self, notice: Notice) -> None:
+        if self.config.underlyings is None or notice.underlying in self.config.underlyings:
+            watch = self._watch(notice.underlying)
+            if notice.channel == "latest":
+                watch.latest.set()
+            elif notice.channel == "minute":
+                watch.minute.set()
+
+    def _watch(self, underlying: str) -> _Watch:
+        watch = self._watches.get(underlying)
+        if watch is None and not self._stopping.is_set():
+            watch = self._watches[underlying] = _Watch()
+            self._tasks.create_task(self._live(underlying, watch), name=f"{underlying} live")
+            self._tasks.create_task(self._minutes(underlying, watch), name=f"{underlying} minutes")
+        return watch or _Watch()
+
+    async def _look_for_new(self) -> None:
+        """Underlyings that were in the store before we listened, or that nobody announces."""
+        while True:
+            with suppress(StoreUnavailable):
+                for underlying in await self._underlyings():
+                    self._watch(underlying)
+            await asyncio.sleep(_LOOK_FOR_NEW_REAL_S)
+
+    # -- two rhythms -----------------------------------------------------------------------------
+
+    async def _live(self, underlying: str, watch: _Watch) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await watch.latest.wait()
+            watch.latest.clear()
+            began = loop.time()
+            await self._patiently(self._write_live, underlying)
+            await asyncio.sleep(began + _LIVE_EVERY_REAL_S - loop.time())
+
+    async def _minutes(self, underlying: str, watch: _Watch) -> None:
+        while True:
+            watch.minute.clear()
+            await self._patiently(self._write_minutes, underlying, watch.written)
+            interval = asyncio.ensure_future(self.clock.sleep(max(self.config.interval_s, 1.0)))
+            heard = asyncio.ensure_future(watch.minute.wait())
+            try:
+                await asyncio.wait([interval, heard], return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                interval.cancel()
+                heard.cancel()
+
+    async def _patiently(self, call: Callable[..., object], *args: object) -> None:
+        backoff = Backoff()
+        while True:
+            try:
+                await in_thread(call, *args)
+                return
+            except StoreUnavailable as error:
+                log.warning("store unavailable, analysis waits", extra={"error": str(error)})
+                await backoff.pause()
+
+    # -- in threads ------------------------------------------------------------------------------
+
+    def _once(self, underlying: str) -> Analysis | None:
+        answer = None
+        chain = self.store.minute_chain(underlying)
+        if chain is not None:
+            answer = self._write_minute(chain)
+        live = self._write_live(underlying)
+        return answer or live
+
+    def _write_live(self, underlying: str) -> Analysis | None:
+        """Analyse the latest rows and replace the live answer."""
+        chain = self.store.latest_chain(underlying)
+        if chain is None or not len(chain):
+            return None
+        analysis = analyze(chain, self.config.analysis)
+        self.store.write_live(analysis, live_payload(analysis, self.clock.now()))
+        return analysis
+
+    def _write_minutes(self, underlying: str, written: OrderedDict[datetime, Fingerprint]) -> None:
+        """Write the stored minutes that are due: new ones an interval apart, and those stored anew since."""
+        newest = self.store.minute_chain(underlying)
+        if newest is None:
+            return
+        bucket = timedelta(seconds=self.config.bucket_seconds)
+        step = max(timedelta(seconds=self.config.interval_s), bucket)
+        label = newest.as_of - bucket
+        last = max(written, default=None)
+        due = [] if last is None else [stamp for stamp in (last - step, last) if stamp in written and stamp != label]
+        if last is None or label in written or label < last:
+            due.append(label)
+        else:
+            missed = int((label - last) / step)
+            due += [last + k * step for k in range(max(1, missed - _CATCH_UP_MAX + 1), missed + 1)]
+        for stamp in due:
+            chain = newest if stamp == label else self.store.minute_chain(underlying, stamp)
+            if chain is not None and len(chain) and written.get(stamp) != (seen := _fingerprint(chain)):
+                self._write_minute(chain)
+                written[stamp] = seen
+        while len(written) > _REMEMBERED:
+            written.popitem(last=False)
+
+    def _write_minute(self, chain: OptionChain) -> Analysis:
+        analysis = analyze(chain, self.config.analysis)
+        timestamp = chain.as_of - timedelta(seconds=self.config.bucket_seconds)
+        self.store.write_analysis(analysis, timestamp)
+        log.info(
+            "analysis stored",
+            extra={
+                "underlying": chain.underlying,
+                "timestamp": timestamp,
+                "net_gex": round(analysis.totals.net_gex),
+                "gamma_flip": analysis.flip.price,
+                "contracts": analysis.coverage.used,
+            },
+        )
+        return analysis
+
+
+def live_payload(analysis: Analysis, now: datetime) -> bytes:
+    """The JSON of an analysis, with when and by which program it was computed."""
+    whole = document(analysis)
+    computed_at = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return _encode({**whole, "computed_at": computed_at, "code_version": __version__})
+
+
+def _fingerprint(chain: OptionChain) -> Fingerprint:
+    """Tells a chain from another reading of the same minute."""
+    numbers = (chain.iv, chain.gamma, chain.forward)
+    sums = tuple(float(np.nansum(column)) for column in numbers)
+    return len(chain), chain.spot, int(chain.open_interest.sum()), int(chain.volume.sum()), *sums

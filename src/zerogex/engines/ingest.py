@@ -1,0 +1,91 @@
+"""Ingest: the feed comes in, minutes with IV and Greeks go to the store."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import AbstractContextManager, ExitStack
+
+from zerogex.clock import Clock, ScaledClock
+from zerogex.engines.follow import StreamBudget
+from zerogex.engines.ingest_config import IngestConfig
+from zerogex.engines.ingest_underlying import UnderlyingIngest
+from zerogex.engines.threads import in_thread
+from zerogex.pipeline.minutes import check_bucket
+from zerogex.pipeline.strikes import parse_distance
+from zerogex.ports import FeedEvent, FeedState, MarketData, Store
+
+__all__ = ["IngestConfig", "IngestEngine", "feed_state_of"]
+
+log = logging.getLogger(__name__)
+
+_WORTH_A_WARNING = frozenset({"goaway", "dual_logon", "symbol_error", "silent", "rate_limited"})
+
+
+class IngestEngine:
+    """Follows every underlying of its configuration until cancelled."""
+
+    def __init__(self, market: MarketData, store: Store, clock: Clock, config: IngestConfig) -> None:
+        check_bucket(config.bucket_seconds)
+        parse_distance(config.strike_distance)
+        self.market = market
+        self.store = store
+        self.clock = clock
+        self.config = config
+
+    async def run(self) -> None:
+        """Run until cancelled, then drain: no closed minute is lost, the open one is written as it stands.
+
+        Raises LockHeld where another process writes one of the underlyings, OriginConflict where
+        simulated and live data would mix, NotAuthorized where the vendor refuses us; several errors
+        at once come as a group.
+        """
+        self.market.on_event = self._say_event
+        await in_thread(self.store.announce_feed, feed_state_of(self.market.name, self.clock))
+        locks = ExitStack()
+        try:
+            for underlying in self.config.underlyings:
+                await in_thread(_enter, locks, self.store.writer_lock(underlying))
+            self._say_start()
+            await self._follow()
+        finally:
+            await in_thread(locks.close)
+        log.info("ingest stopped")
+
+    async def _follow(self) -> None:
+        budget = StreamBudget(self.config.streams_max, self.config.underlyings)
+        async with asyncio.TaskGroup() as tasks:
+            for underlying in self.config.underlyings:
+                one = UnderlyingIngest(underlying, self.market, self.store, self.clock, self.config, budget)
+                tasks.create_task(one.run(), name=underlying)
+
+    def _say_start(self) -> None:
+        config = self.config
+        log.info(
+            "ingest started",
+            extra={
+                "provider": self.market.name,
+                "underlyings": ",".join(config.underlyings),
+                "expirations": config.expirations,
+                "strike_distance": config.strike_distance,
+                "mode": "push" if config.push else "poll",
+                "simulated": self.clock.simulated,
+            },
+        )
+        log.info("IV calculation enabled" if config.enrich.iv_enabled else "IV calculation disabled")
+        log.info("Greeks calculation enabled" if config.enrich.greeks_enabled else "Greeks calculation disabled")
+
+    def _say_event(self, event: FeedEvent) -> None:
+        level = logging.WARNING if event.kind in _WORTH_A_WARNING else logging.INFO
+        log.log(level, "feed event", extra={"kind": event.kind, "stream": event.stream, "detail": event.detail})
+
+
+def feed_state_of(provider: str, clock: Clock) -> FeedState:
+    """What a database is told of its feed: who, and by which clock."""
+    if isinstance(clock, ScaledClock):
+        return FeedState(provider, clock.simulated, clock.market_anchor, clock.wall_anchor, clock.speed)
+    return FeedState(provider, clock.simulated)
+
+
+def _enter(stack: ExitStack, lock: AbstractContextManager[None]) -> None:
+    stack.enter_context(lock)

@@ -1,0 +1,422 @@
+"""One underlying, from the feed to the store.
+
+    bars ┐                    ┌► every second: IV, Greeks → the latest rows
+    chains ┴► inbox ► merge ──┤
+                              └► at each minute's close: IV, Greeks → history
+
+The merge task alone owns the live chain and the minutes; blocking work happens in threads, in order.
+Every queue is bounded: where the database is slow, the feed waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import aclosing, suppress
+from dataclasses import replace
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import numpy as np
+
+from zerogex.clock import Clock
+from zerogex.domain.bar import UnderlyingBar
+from zerogex.domain.calendar import Session, minute_of, session_at
+from zerogex.domain.chain import OptionChain
+from zerogex.domain.contract import OptionContract
+from zerogex.domain.quote import OptionQuote, UnderlyingQuote
+from zerogex.engines.follow import ChainFollower, StreamBudget, poll_pause
+from zerogex.engines.ingest_config import IngestConfig
+from zerogex.engines.threads import Backoff, in_thread
+from zerogex.errors import BadPayload, ProviderError, RateLimited, StoreUnavailable, Unavailable
+from zerogex.pipeline.bar_book import day_start
+from zerogex.pipeline.enrich import enrich
+from zerogex.pipeline.live_chain import LiveChain
+from zerogex.pipeline.minutes import ClosedMinute, MinuteBuilder
+from zerogex.pipeline.validate import Rejection, Validator
+from zerogex.ports import MarketData, MinuteBatch, Store
+
+log = logging.getLogger(__name__)
+
+_INBOX_MAX = 1000  # network reads waiting to be merged
+_OUTBOX_MAX = 32  # minutes waiting to be written
+_MERGE_MAX = 256  # reads merged in one go
+_TICK_REAL_S = 0.1
+_LATEST_FLOOR_REAL_S = 0.25
+_REJECTED_EVERY_REAL_S = 60.0
+_GRACE_REAL_S = 0.25  # what a fast simulated minute gets at least
+
+Event = UnderlyingBar | UnderlyingQuote | Sequence[OptionQuote]
+
+
+class UnderlyingIngest:
+    """Follows one underlying until cancelled, then drains."""
+
+    def __init__(
+        self,
+        underlying: str,
+        market: MarketData,
+        store: Store,
+        clock: Clock,
+        config: IngestConfig,
+        budget: StreamBudget,
+    ) -> None:
+        self.underlying = underlying
+        self.market = market
+        self.store = store
+        self.clock = clock
+        self.config = config
+        self.live = LiveChain(underlying)
+        grace_s = max(config.grace_s, _GRACE_REAL_S * getattr(clock, "speed", 1.0))
+        self.builder = MinuteBuilder(self.live, bucket_seconds=config.bucket_seconds, grace_s=grace_s)
+        self.builder.simulated = clock.simulated
+        self.validator = Validator(underlying)
+        self.follower = ChainFollower(
+            underlying, market, clock, config, budget,
+            spot=lambda: self.builder.book.spot_now()[0], deliver=self._receive_quotes, retarget=self._retarget,
+        )  # fmt: skip
+        self._inbox: asyncio.Queue[Event | None] = asyncio.Queue(_INBOX_MAX)
+        self._outbox: asyncio.Queue[ClosedMinute] = asyncio.Queue(_OUTBOX_MAX)
+        self._writing: ClosedMinute | None = None
+        self._gone: list[str] = []  # contracts to forget in the latest rows
+        self._latest_wanted = asyncio.Event()
+        self._latest_spot: float | None = None
+        self._said: set[str] = set()
+
+    async def run(self) -> None:
+        """Recover, catch up, follow; on cancellation write what is open and return."""
+        await self._prepare()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for work in (self._bars, self.follower.run, self._merge, self._tick, self._write, self._latest):
+                    tasks.create_task(work(), name=f"{self.underlying} {work.__name__}")
+        finally:
+            await self._drain()
+
+    # -- start -----------------------------------------------------------------------------------
+
+    async def _prepare(self) -> None:
+        names = {"underlying": self.underlying}
+        if recovered := await in_thread(self.store.recover, self.underlying):
+            log.info("spool recovered", extra={**names, "minutes": recovered})
+        now = self.clock.now()
+        stored = await in_thread(self.store.bars, self.underlying, day_start(now), now + timedelta(minutes=1))
+        self.builder.book.anchor(stored)
+        if self.config.backfill_on_startup:
+            since = stored[-1].timestamp if stored else day_start(now)
+            await self._fill_bars(since, minute_of(now))
+        latest = await in_thread(self.store.latest_chain, self.underlying)
+        if latest is not None:
+            await self._store_checkpoint(latest, now)
+        known = latest or await in_thread(self.store.minute_chain, self.underlying)
+        if known is not None:
+            self.live.seed(known)
+        await self._first_price()
+        self.builder.start(self.clock.now())
+
+    async def _fill_bars(self, since: datetime, until: datetime) -> None:
+        """Today's bars that are not stored yet; a feed that cannot say them now is asked again by `backfill`."""
+        try:
+            bars = await self.market.bars(self.underlying, since, until)
+        except ProviderError as error:
+            log.warning("today's bars not filled", extra={"underlying": self.underlying, "error": str(error)})
+            return
+        for bar in bars:
+            if self.validator.bar(bar, until):
+                self.builder.book.add(bar)
+        minutes = self.builder.book.changes(until)
+        if minutes:
+            await in_thread(self.store.write_bars, minutes)
+            self.builder.book.mark(minutes)
+            log.info("today's bars filled", extra={"underlying": self.underlying, "minutes": len(minutes)})
+
+    async def _store_checkpoint(self, latest: OptionChain, now: datetime) -> None:
+        """Store the minute a killed process had open, from its last checkpoint, if it has ended since."""
+        bucket = self.config.bucket_seconds
+        start = int(latest.as_of.timestamp()) // bucket * bucket
+        timestamp = datetime.fromtimestamp(start, latest.as_of.tzinfo)
+        end = timestamp + timedelta(seconds=bucket)
+        heard = bool(np.any(latest.event_time >= start)) or session_at(timestamp) is Session.REGULAR
+        if end > now or not heard:
+            return
+        stored = await in_thread(self.store.minute_chain, self.underlying)
+        if stored is not None and stored.as_of >= end:
+            return
+        bar = self.builder.book.handed(start)
+        chain = replace(latest, as_of=end, spot=bar.close if bar else latest.spot)
+        chain = chain.select(chain.settlement > start)
+        batch = await in_thread(self._batch, ClosedMinute(timestamp, end, chain, ()))
+        await in_thread(self.store.write_minute, batch)
+        log.info("unfinished minute recovered", extra={"underlying": self.underlying, "timestamp": timestamp})
+
+    async def _first_price(self) -> None:
+        """A spot to plan by before the first bar says one."""
+        try:
+            for quote in await self.market.quotes([self.underlying]):
+                self._take_quote(quote)
+        except (Unavailable, RateLimited, BadPayload) as error:
+            log.warning("no first quote", extra={"underlying": self.underlying, "error": str(error)})
+
+    # -- the feed --------------------------------------------------------------------------------
+
+    async def _bars(self) -> None:
+        backoff = Backoff()
+        while True:
+            try:
+                if self.config.push:
+                    await self._stream_bars(backoff)
+                else:
+                    await self._poll_bars()
+                    backoff.reset()
+                    continue
+            except (Unavailable, RateLimited, BadPayload) as error:
+                log.warning("bars interrupted", extra={"underlying": self.underlying, "error": str(error)})
+            await backoff.pause()
+
+    async def _stream_bars(self, backoff: Backoff) -> None:
+        async with aclosing(self.market.follow_bars(self.underlying)) as bars:  # type: ignore[type-var]
+            async for bar in bars:
+                backoff.reset()
+                await self._inbox.put(bar)
+
+    async def _poll_bars(self) -> None:
+        now = self.clock.now()
+        for quote in await self.market.quotes([self.underlying]):
+            await self._inbox.put(quote)
+        recent = minute_of(now) - timedelta(minutes=2)
+        for bar in await self.market.bars(self.underlying, recent, now + timedelta(minutes=1)):
+            await self._inbox.put(bar)
+        await poll_pause(self.clock, self.config)
+
+    async def _receive_quotes(self, quotes: Sequence[OptionQuote]) -> None:
+        await self._inbox.put(quotes)
+
+    async def _retarget(self, contracts: Sequence[OptionContract]) -> None:
+        """Follow these contracts from now on; the latest rows forget the others at the next write."""
+        self._gone += [contract.symbol for contract in self.live.follow(contracts)]
+        self._latest_wanted.set()
+
+    # -- merging ---------------------------------------------------------------------------------
+
+    async def _merge(self) -> None:
+        while True:
+            events = [await self._inbox.get()]
+            while len(events) < _MERGE_MAX and not self._inbox.empty():
+                events.append(self._inbox.get_nowait())
+            self._take(events)
+            for minute in self.builder.advance(self.clock.now()):
+                await self._outbox.put(minute)
+            if self.live.dirty_count >= self.config.max_buffer:
+                self._latest_wanted.set()
+
+    def _take(self, events: Sequence[Event | None]) -> None:
+        """Merge events in the order they came; neighbouring batches of quotes become one."""
+        now = self.clock.now()
+        quotes: list[OptionQuote] = []
+        for event in events:
+            if event is None:
+                continue
+            if not isinstance(event, UnderlyingBar | UnderlyingQuote):
+                quotes += event
+                continue
+            if quotes:
+                self.builder.add_quotes(self.validator.option_quotes(quotes, now))
+                quotes = []
+            if isinstance(event, UnderlyingQuote):
+                self._take_quote(event)
+            elif self.validator.bar(event, now):
+                self.builder.add_bar(event)
+                self._say_once("first underlying price received", {"price": event.close})
+        if quotes:
+            self.builder.add_quotes(self.validator.option_quotes(quotes, now))
+
+    def _take_quote(self, quote: UnderlyingQuote) -> None:
+        if not self.validator.underlying_quote(quote, self.clock.now()):
+            return
+        self.builder.delayed = quote.is_delayed
+        self.builder.book.note_price(quote.last, quote.event_time)
+        self._say_once("first underlying price received", {"price": quote.last})
+
+    async def _tick(self) -> None:
+        """Market time passes also where nothing is said: minutes close, sessions turn, memory is tidied."""
+        session = session_at(self.clock.now())
+        cleaned = flushed = self.clock.now()
+        rejected_said, rejected = time.monotonic(), self.validator.rejected.copy()
+        while True:
+            await asyncio.sleep(_TICK_REAL_S)
+            await self._inbox.put(None)
+            now = self.clock.now()
+            if session_at(now) is not session:
+                session = session_at(now)
+                log.info("session changed", extra={"underlying": self.underlying, "session": session.value})
+            if (now - cleaned).total_seconds() >= self.config.strike_cleanup_interval * self.config.poll_s(session):
+                cleaned = now
+                self.live.compact()
+            longest = self.config.flush_interval_s
+            if longest < self.config.bucket_seconds and (now - flushed).total_seconds() >= longest:
+                flushed = now
+                for minute in self.builder.open_minute():
+                    await self._outbox.put(minute)
+            if time.monotonic() - rejected_said >= _REJECTED_EVERY_REAL_S:
+                self._say_rejected(rejected)
+                rejected_said, rejected = time.monotonic(), self.validator.rejected.copy()
+
+    def _say_rejected(self, before: Counter[Rejection]) -> None:
+        news = self.validator.rejected - before
+        if news:
+            reasons = {reason.value: count for reason, count in news.items()}
+            log.warning("messages rejected", extra={"underlying": self.underlying, **reasons})
+
+    # -- the store -------------------------------------------------------------------------------
+
+    async def _write(self) -> None:
+        while True:
+            self._writing = await self._outbox.get()
+            await self._write_minute(self._writing)
+            self._writing = None
+
+    async def _write_minute(self, minute: ClosedMinute, attempts: int | None = None) -> None:
+        """Durable when it returns; waits for a store that is away (`attempts`: gives up after so many)."""
+        if minute.reprice:
+            repriced = await in_thread(self._reprice, minute)
+            if repriced is None:
+                return
+            minute = repriced
+        batch = await in_thread(self._batch, minute)
+        backoff, tried = Backoff(), 0
+        while True:
+            try:
+                if batch.chain is None:
+                    await in_thread(self.store.write_bars, batch.bars)
+                else:
+                    await in_thread(self.store.write_minute, batch)
+                break
+            except StoreUnavailable as error:
+                tried += 1
+                log.warning(
+                    "store unavailable, minute waits", extra={"underlying": self.underlying, "error": str(error)}
+                )
+                if tried == attempts:
+                    raise
+                await backoff.pause()
+        self._say_stored(minute, batch)
+
+    def _batch(self, minute: ClosedMinute) -> MinuteBatch:
+        chain = enrich(minute.chain, self.config.enrich).chain if minute.chain is not None else None
+        return MinuteBatch(batch_id(minute.timestamp), self.underlying, minute.timestamp, chain, minute.bars)
+
+    def _reprice(self, minute: ClosedMinute) -> ClosedMinute | None:
+        """The stored rows of a minute, at the close its bar turned out to have."""
+        chain = self.store.minute_chain(self.underlying, minute.timestamp)
+        if chain is None or minute.spot is None or chain.spot == minute.spot:
+            return None
+        return replace(minute, chain=replace(chain, spot=minute.spot, spot_time=None), reprice=False)
+
+    async def _latest(self) -> None:
+        backoff = Backoff()
+        while True:
+            began = time.monotonic()
+            try:
+                await self._write_latest()
+                backoff.reset()
+            except StoreUnavailable as error:
+                self._latest_spot = None  # whatever was changed then is written whole next time
+                log.warning("latest rows not written", extra={"underlying": self.underlying, "error": str(error)})
+                await backoff.pause()
+            took = time.monotonic() - began
+            # A write that takes long is done less often: the database keeps at least half of its time.
+            await asyncio.sleep(max(_LATEST_FLOOR_REAL_S, took))
+            wait_s = self.config.latest_interval_s - (time.monotonic() - began)
+            if wait_s > 0:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._latest_wanted.wait(), wait_s)
+            self._latest_wanted.clear()
+
+    async def _write_latest(self) -> None:
+        """Checkpoint the live chain: all of it where spot moved (each Greek did too), otherwise what changed."""
+        if self._gone:
+            gone = tuple(self._gone)
+            await in_thread(self.store.forget_latest, self.underlying, gone)
+            del self._gone[: len(gone)]
+        now = self.clock.now()
+        spot, spot_time = self.builder.book.spot_now()
+        if spot is None or not len(self.live):
+            return
+        changed = self.live.dirty(now)
+        if spot != self._latest_spot:
+            changed = np.ones_like(changed)
+        if not changed.any():
+            return
+        chain = self.live.snapshot(
+            now, spot, spot_time=spot_time, simulated=self.clock.simulated, delayed=self.builder.delayed
+        )
+        self.live.mark_clean()
+        enriched = (await in_thread(enrich, chain, self.config.enrich)).chain
+        await in_thread(self.store.write_latest, enriched, changed)
+        self._latest_spot = spot
+        self._say_greeks(enriched)
+
+    async def _drain(self) -> None:
+        """Write every minute that is not stored, the open one as it stands, and the latest rows."""
+        events = []
+        while not self._inbox.empty():
+            events.append(self._inbox.get_nowait())
+        self._take(events)
+        minutes = [self._writing] if self._writing is not None else []
+        while not self._outbox.empty():
+            minutes.append(self._outbox.get_nowait())
+        minutes += self.builder.drain(self.clock.now())
+        lost: StoreUnavailable | None = None
+        for minute in minutes:
+            try:
+                await self._write_minute(minute, attempts=1)
+            except StoreUnavailable as error:
+                lost = error
+        if lost is not None:
+            raise lost
+        with suppress(StoreUnavailable):  # history is safe; the latest rows are a mirror of memory
+            await self._write_latest()
+        log.info("ingest drained", extra={"underlying": self.underlying, "minutes": len(minutes)})
+
+    # -- the operator's diary --------------------------------------------------------------------
+
+    def _say_once(self, phrase: str, fields: dict[str, object]) -> None:
+        if phrase not in self._said:
+            self._said.add(phrase)
+            log.info(phrase, extra={"underlying": self.underlying, **fields})
+
+    def _say_greeks(self, chain: OptionChain) -> None:
+        if "first Greek calculated" in self._said:
+            return
+        valued = np.flatnonzero(np.isfinite(chain.gamma))
+        if len(valued):
+            row = int(valued[0])
+            found = {
+                "symbol": chain.symbol[row],
+                "delta": round(chain.delta[row], 4),
+                "gamma": round(chain.gamma[row], 4),
+            }
+            self._say_once("first Greek calculated", found)
+
+    def _say_stored(self, minute: ClosedMinute, batch: MinuteBatch) -> None:
+        contracts = 0 if batch.chain is None else len(batch.chain)
+        names = {
+            "underlying": self.underlying,
+            "timestamp": minute.timestamp,
+            "contracts": contracts,
+            "late": minute.late,
+        }
+        log.info("minute revised" if minute.revision else "minute stored", extra=names)
+
+
+def batch_id(timestamp: datetime) -> UUID:
+    """A UUIDv7: the minute's time in milliseconds, then chance (RFC 9562 §5.7)."""
+    milliseconds = int(timestamp.timestamp() * 1000)
+    number = (milliseconds << 80) | int.from_bytes(os.urandom(10), "big")
+    number = (number & ~(0xF << 76)) | (0x7 << 76)
+    number = (number & ~(0x3 << 62)) | (0x2 << 62)
+    return UUID(int=number)

@@ -1,0 +1,40 @@
+"""Blocking calls from asyncio, and patience with a database or vendor that is away."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 10.0
+
+
+async def in_thread(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """`asyncio.to_thread`, but a cancellation waits for the thread: two writes never overlap."""
+    work = asyncio.ensure_future(asyncio.to_thread(call, *args, **kwargs))
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        if not work.done():
+            await asyncio.wait([work])
+        raise
+
+
+class Backoff:
+    """Pauses that double up to a limit, in real seconds; a success starts again from the first."""
+
+    def __init__(self) -> None:
+        self._next_s = FIRST_PAUSE_S
+
+    def reset(self) -> None:
+        """Something worked."""
+        self._next_s = FIRST_PAUSE_S
+
+    async def pause(self, at_least_s: float = 0.0) -> None:
+        """Wait before trying again."""
+        wait_s = max(self._next_s, at_least_s)
+        self._next_s = min(2 * self._next_s, LONGEST_PAUSE_S)
+        await asyncio.sleep(wait_s)
