@@ -82,7 +82,8 @@ def _read(path: DayPath, seconds: Ints, group: Ints, starts: Ints, first: int, l
     for row, number in enumerate(group[starts].tolist()):
         end_s = min(first + (number + 1) * width, last)
         yield Bar(instant_of(path.day, end_s), float(price[starts[row]]), float(high[row]), float(low[row]),
-                  float(price[ends[row]]), *(int(column[row]) for column in sums), now_s >= end_s)  # fmt: skip
+                  float(price[ends[row]]), int(sums[0][row]), int(sums[1][row]), int(sums[2][row]),
+                  int(sums[3][row]), now_s >= end_s)  # fmt: skip
 
 
 @lru_cache(maxsize=8192)
@@ -113,7 +114,7 @@ def longer(bars: list[Bar], unit: str, at: datetime) -> list[Bar]:
     joined: dict[tuple[int, int], Bar] = {}
     for bar in bars:
         day = bar.end.date()
-        name = tuple(day.isocalendar())[:2] if unit == "Weekly" else (day.year, day.month)
+        name = (day.isocalendar().year, day.isocalendar().week) if unit == "Weekly" else (day.year, day.month)
         joined[name] = joined[name].joined(bar) if name in joined else bar
     out = list(joined.values())
     today = at.date()

@@ -131,7 +131,7 @@ class DayBook:
         top, bottom = np.full(len(rows), cash.max()), np.full(len(rows), cash.min())
         call = self.listed.is_call[rows]
         zero = _epoch(self.path.day, 0)
-        high = self.value(rows, np.where(call, top, bottom), zero + first).value
+        high = self.value(rows, np.where(call, top, bottom), np.asarray(zero + first, float)).value
         low = self.value(rows, np.where(call, bottom, top), np.full(len(rows), quotes.epoch)).value
         high = np.fmax(np.fmax(round_to_tick(high, self.options.ticks), last), opened)
         low = np.fmin(np.fmin(round_to_tick(low, self.options.ticks), last), opened)
@@ -140,7 +140,7 @@ class DayBook:
 
     def _print(self, rows: Ints, second: Ints, number: Ints) -> Floats:
         """The price of each row's trade number `number`, made at a second: on the bid or on the ask of then."""
-        fair = self.value(rows, self.path.price[second], _epoch(self.path.day, 0) + second)
+        fair = self.value(rows, self.path.price[second], np.asarray(_epoch(self.path.day, 0) + second, float))
         bid, ask = self._market(rows, fair.value)
         buyer = (
             uniform(noise_key(self.seed, "side", self.path.day), self.listed.code[rows] * 4096 + number % 4096) < 0.5
@@ -157,7 +157,7 @@ class DayBook:
         bid = np.floor((value - half) / tick + 1e-9) * tick
         ask = np.maximum(np.ceil((value + half) / tick - 1e-9) * tick, tick)
         bid = np.where(value < 0.45 * tick, 0.0, np.maximum(bid, 0.0))
-        return np.round(bid, 2), np.round(ask, 2)
+        return np.asarray(np.round(bid, 2)), np.asarray(np.round(ask, 2), float)
 
 
 def ticks(rule: TickRule, value: Floats) -> Floats:

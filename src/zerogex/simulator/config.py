@@ -21,7 +21,7 @@ class SimulatorConfig:
     host: str = "127.0.0.1"
     port: int = 31022  # 0: any free port
     seed: int = 7
-    start: datetime | None = None  # market time at start; None: the chain file's session, or now
+    start: datetime | None = None  # market time at start; None: the chain file's session, or the newest one
     speed: float = 1.0  # market seconds per real second
     chains: Sequence[OptionChain] = ()  # real chains to seed underlyings from
     faults: Faults = field(default_factory=Faults)
@@ -30,7 +30,7 @@ class SimulatorConfig:
     client_secret: str = "simulator"
     refresh_token: str = "simulator"
     chain_objects_per_s: float = 400.0  # at most, of each chain stream, after the first picture
-    quote_objects_per_s: float = 40.0  # at most, of each quote stream
+    quote_objects_per_s: float = 200.0  # at most, of each quote stream
     depth_objects_per_s: float = 4.0
     turn_s: float = 0.25  # how often a stream looks at the market
     heartbeat_s: float = 5.0  # of silence before a heartbeat

@@ -74,7 +74,7 @@ class Exchange:
     def __init__(self, config: SimulatorConfig) -> None:
         self.config = config
         self.market = Market(config.seed, config.start, config.chains)
-        start = config.start or (self.market.start_of(config.chains) if config.chains else datetime.now(UTC))
+        start = config.start or self.market.start_of(config.chains)
         self.clock = ScaledClock(start.replace(microsecond=0), datetime.now(UTC), config.speed)
         self.faults: Faults = config.faults
         self.ledger = Ledger()

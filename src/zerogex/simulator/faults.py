@@ -6,6 +6,7 @@ Faults that count (`*_after_*`) count for each stream from its opening.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -69,22 +70,18 @@ class Faults(msgspec.Struct, forbid_unknown_fields=True):
     rotate_refresh_token: bool = False  # each refresh returns a new one and kills the old one
     seed: int = 1  # of the random faults
 
+    @classmethod
+    def parse(cls, assignments: Sequence[str]) -> Faults:
+        """`name=value` texts as a switchboard; a bare name is `name=true`.  Raises SettingsError naming the text.
 
-DEFAULT = Faults()
-
-
-def parse(assignments: list[str]) -> Faults:
-    """`name=value` texts as a switchboard; values as JSON or bare words.  Raises SettingsError naming the text."""
-    changes: dict[str, Any] = {}
-    for assignment in assignments:
-        name, equals, value = assignment.partition("=")
-        if not equals:
-            raise SettingsError(f"a fault is name=value, not {assignment!r}; for example goaway_after_s=30")
-        try:
-            changes[name.strip()] = msgspec.json.decode(value)
-        except msgspec.DecodeError:
-            changes[name.strip()] = value
-    return changed(Faults(), changes)
+        Values are numbers, true and false, words, and lists with commas between.
+        """
+        changes: dict[str, Any] = {}
+        for assignment in assignments:
+            name, equals, value = (part.strip() for part in assignment.partition("="))
+            listed = isinstance(getattr(Faults(), name, None), list)
+            changes[name] = value.split(",") if listed else (value if equals else True)
+        return changed(cls(), changes)
 
 
 def changed(faults: Faults, changes: dict[str, Any]) -> Faults:

@@ -11,14 +11,15 @@ It knows the sessions of zerogex.domain.calendar from 2019 to 2030.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime
 from functools import lru_cache
 
 import numpy as np
 
-from zerogex.domain.calendar import is_session, next_session, previous_session, trading_date
+from zerogex.domain.calendar import Session, is_session, next_session, previous_session, session_at, trading_date
 from zerogex.domain.chain import OptionChain
 from zerogex.errors import SettingsError
 from zerogex.simulator import bars as bar_reader
@@ -30,7 +31,6 @@ from zerogex.simulator.listings import Expiry, Listing, expiries, listing
 from zerogex.simulator.noise import Floats, uniform
 from zerogex.simulator.noise import key as noise_key
 from zerogex.simulator.path import (
-    ANCHOR_DAY,
     DAY_SECONDS,
     OPEN_S,
     DayPath,
@@ -131,7 +131,7 @@ class Market:
         high, high_day, low, low_day = self._years(symbol, day)
         top, bottom = float(around.max()), float(around.min())
         return Quote(
-            symbol, last, round(last - half, 2), round(last + half, 2), sizes[0], sizes[1], float(around[0]), top, bottom,
+            symbol, last, round(last - half, 2), round(last + half, 2), *sizes, float(around[0]), top, bottom,
             float(cash[-1]) if len(cash) else before.close, before.close, volume, int(before.total[-1]), vwap,
             1 + int(path.volume[trade_s]) // max(int(path.ticks[trade_s]), 1),
             VENUES[(second * 7919 + len(symbol)) % len(VENUES)], instant_of(day, trade_s),
@@ -233,15 +233,22 @@ class Market:
     def _trend(self, symbol: str, day: date) -> float:
         """The price positions were taken around: a slow average of the closes before a day."""
         one = INSTRUMENTS[symbol]
-        return (
-            float(np.exp(daily_walk(self.seed, one.driver).trend[session_index(day)])) * one.anchor * self.scale(symbol)
-        )
+        trend = float(daily_walk(self.seed, one.driver).trend[session_index(day)])
+        return math.exp(trend) * one.anchor * self.scale(symbol)
 
     def start_of(self, chains: Sequence[OptionChain]) -> datetime:
-        """Where a simulation starts when nobody says: in the first file's session, or on the anchor day."""
+        """Where a simulation starts when nobody says.
+
+        In the first chain file's session; without one, now while the market is open, otherwise an
+        hour into the last session.
+        """
         if chains:
             return default_start(chains[0])
-        return instant_of(ANCHOR_DAY, OPEN_S) + timedelta(minutes=30)
+        now = datetime.now(UTC)
+        if session_at(now) is Session.REGULAR:
+            return now
+        day, second = day_of(now)
+        return instant_of(day if second > OPEN_S + 3600 else previous_session(day), OPEN_S + 3600)
 
 
 def _book_day(at: datetime) -> date:

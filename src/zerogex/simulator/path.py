@@ -16,7 +16,6 @@ from functools import lru_cache
 import numpy as np
 
 from zerogex.domain.calendar import (
-    LAST_DAY,
     NEW_YORK,
     PRE_OPEN,
     is_early_close,
@@ -25,6 +24,7 @@ from zerogex.domain.calendar import (
     sessions,
     trading_date,
 )
+from zerogex.domain.exchange_days import LAST_DAY
 from zerogex.simulator.instruments import DRIVERS, INSTRUMENTS, Instrument
 from zerogex.simulator.noise import Floats, Ints, generator
 
@@ -160,9 +160,10 @@ def log_path(seed: int, driver: str, day: date) -> Floats:
         noise = correlation * market + math.sqrt(1.0 - correlation**2) * noise
     vol = float(walk.day_vol[position])
     path = np.empty(DAY_SECONDS)
+    cash_vol, cash = math.sqrt(1 - _GAP_SHARE) * vol, activity(close_s - OPEN_S)
     pieces = (
         (0, OPEN_S, walk.late[position - 1], walk.open[position], 0.25 * vol, np.ones(OPEN_S)),
-        (OPEN_S, close_s, walk.open[position], walk.close[position], math.sqrt(1 - _GAP_SHARE) * vol, activity(close_s - OPEN_S)),
+        (OPEN_S, close_s, walk.open[position], walk.close[position], cash_vol, cash),
         (close_s, DAY_SECONDS, walk.close[position], walk.late[position], 0.12 * vol, np.ones(DAY_SECONDS - close_s)),
     )  # fmt: skip
     for first, last, start, end, deviation, variance in pieces:

@@ -59,7 +59,8 @@ def day_volume(listed: Listing, seed: int, day: date, center: float) -> Floats:
 
 def traded_by(total: Floats, pace: Floats, done: float) -> Ints:
     """Cumulative volume when the share `done` of the day's activity has passed; never falls as it grows."""
-    return np.floor(total * done**pace).astype(np.int64)
+    volume: Ints = np.floor(total * done**pace).astype(np.int64)
+    return volume
 
 
 def pace_of(listed: Listing, seed: int, day: date) -> Floats:

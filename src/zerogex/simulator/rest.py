@@ -30,6 +30,7 @@ from zerogex.simulator.asked import (
 from zerogex.simulator.bars import TEMPLATES, UNITS, Bar
 from zerogex.simulator.exchange import Exchange, Refused, reply
 from zerogex.simulator.instruments import INSTRUMENTS, find
+from zerogex.simulator.tricks import float32
 
 SPREADS = ("Single", "Straddle", "Vertical", "Strangle", "RatioBack1x2", "RatioBack1x3", "RatioBack2x3", "Butterfly",
            "IronButterfly", "Condor", "IronCondor", "Covered", "Collar", "Combo", "Calendar", "Diagonal")  # fmt: skip
@@ -60,7 +61,7 @@ async def quotes(request: Request) -> Response:
 
 
 def _quotes(exchange: Exchange, symbols: list[str]) -> dict[str, Any]:
-    found, errors = [], []
+    wanted, errors = [], []
     refused = {name.upper() for name in exchange.faults.not_entitled}
     for symbol in symbols:
         what = named(exchange, symbol)
@@ -69,22 +70,31 @@ def _quotes(exchange: Exchange, symbols: list[str]) -> dict[str, Any]:
         elif what.name in refused:
             errors.append({"Symbol": symbol, "Error": "FAILED, NOT ENTITLED"})
         else:
-            found.append(quote_of(exchange, what, percent=True))
-    return {"Quotes": found, **({"Errors": errors} if errors else {})}
+            wanted.append(what)
+    quotes = quotes_of(exchange, wanted, percent=True)
+    bend = float32 if exchange.faults.float32_prices else dict
+    return {"Quotes": [bend(quotes[what.name]) for what in wanted if what.name in quotes],
+            **({"Errors": errors} if errors else {})}  # fmt: skip
 
 
-def quote_of(exchange: Exchange, what: Named, *, percent: bool) -> wire.Fields:
-    """A full quote now, of an underlying or of an option."""
+def quotes_of(exchange: Exchange, wanted: list[Named], *, percent: bool) -> dict[str, wire.Fields]:
+    """Full quotes now, by name; options of one underlying are priced together, delisted ones are left out."""
     now, delayed = exchange.now(), exchange.faults.delayed
-    if what.contract is None:
-        quote = exchange.market.quote(what.one.symbol, now)
-        return wire.quote_fields(what.name, quote, percent=percent, delayed=delayed)
-    book, second = exchange.market.book(what.one.symbol, now)
-    row = book.listed.find(what.name)
-    if row is None:
-        return {"Symbol": what.name, "Error": "FAILED, INVALID SYMBOL"}
-    market = book.quotes(second, np.array([row]))
-    return wire.option_quote_fields(market, book.trades(market), 0, percent=percent, delayed=delayed)
+    out: dict[str, wire.Fields] = {}
+    for owner in {what.one.symbol for what in wanted if what.contract}:
+        book, second = exchange.market.book(owner, now)
+        names = (what.name for what in wanted if what.contract and what.one.symbol == owner)
+        rows = [row for name in names if (row := book.listed.find(name)) is not None]
+        market = book.quotes(second, np.array(rows, np.int64))
+        trades = book.trades(market)
+        for i, row in enumerate(rows):
+            fields = wire.option_quote_fields(market, trades, i, percent=percent, delayed=delayed)
+            out[str(book.listed.names[row])] = fields
+    for what in wanted:
+        if what.contract is None:
+            quote = exchange.market.quote(what.one.symbol, now)
+            out[what.name] = wire.quote_fields(what.name, quote, percent=percent, delayed=delayed)
+    return out
 
 
 async def barcharts(request: Request) -> Response:

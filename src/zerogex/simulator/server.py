@@ -50,7 +50,7 @@ _RESOURCES = (
 
 
 class Gate:
-    """Everything that happens before a route is asked: faults, length, token, quota; and the headers of every answer."""
+    """What happens before a route is asked: faults, length, token, quota; and the headers of every answer."""
 
     def __init__(self, app: ASGIApp, exchange: Exchange) -> None:
         self.app, self.exchange = app, exchange
@@ -113,7 +113,8 @@ class Gate:
 
 
 _ERRORS = {400: "BadRequest", 401: "Unauthorized", 403: "Forbidden", 404: "NotFound", 429: "TooManyRequests",
-           500: "InternalServerError", 501: "NotImplemented", 503: "ServiceUnavailable", 504: "GatewayTimeout"}  # fmt: skip
+           500: "InternalServerError", 501: "NotImplemented", 503: "ServiceUnavailable",
+           504: "GatewayTimeout"}  # fmt: skip
 _MESSAGES = {429: "Rate quota exceeded", 401: "The access token is missing, invalid or expired"}
 
 
@@ -146,6 +147,10 @@ async def _refused(request: Request, refused: Exception) -> Response:
     return refused.response()
 
 
+async def _failed(request: Request, problem: Exception) -> Response:
+    return reply({"Error": "InternalServerError", "Message": "The simulator failed; its log says why"}, 500)
+
+
 async def _not_found(request: Request, problem: Exception) -> Response:
     return reply({"Error": "NotFound", "Message": f"No resource {request.url.path[:100]}"}, 404)
 
@@ -159,7 +164,7 @@ def application(exchange: Exchange) -> ASGIApp:
     ]
     app = Starlette(
         routes=[*own, *oauth.routes(), *rest.routes(), *streams.routes()],
-        exception_handlers={Refused: _refused, 404: _not_found},
+        exception_handlers={Refused: _refused, 404: _not_found, 500: _failed},
     )
     app.state.exchange = exchange
     return Gate(app, exchange)
@@ -201,6 +206,7 @@ class Simulator:
         try:
             family = socket.AF_INET6 if ":" in self.config.host else socket.AF_INET
             self._socket = socket.create_server((self.config.host, self.config.port), family=family, backlog=256)
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # accepted sockets inherit it
         except OSError as problem:
             raise ZerogexError(f"the simulator cannot listen on {self.config.host}:{self.config.port} "
                                f"({problem.strerror}); choose another --port") from None  # fmt: skip

@@ -14,7 +14,7 @@ from zerogex.simulator.book import DayBook
 from zerogex.simulator.exchange import Exchange
 from zerogex.simulator.instruments import Instrument
 from zerogex.simulator.noise import Ints, generator
-from zerogex.simulator.rest import quote_of
+from zerogex.simulator.rest import quotes_of
 from zerogex.simulator.speech import Said
 
 _DEPTH_VENUES = ("NSDQ", "ARCX", "BATS", "BATY", "EDGX", "EDGA", "IEX", "MEMX", "MPRL", "CHXE")
@@ -26,7 +26,6 @@ class QuoteSource:
     def __init__(self, exchange: Exchange, symbols: list[str]) -> None:
         self.exchange, self.symbols = exchange, symbols
         self.followed: list[Named] = []
-        self.retry: list[Named] = []
         self.known: dict[str, wire.Fields] = {}
         self._next = 0
 
@@ -42,26 +41,21 @@ class QuoteSource:
                 said.append((what.name, {"Symbol": what.name, "Error": "FAILED, NOT ENTITLED"}))
             elif what.name in failing:
                 said.append((what.name, {"Symbol": what.name, "Error": "FAILED"}))
-            else:
+            elif what.name not in {known.name for known in self.followed}:
                 self.followed.append(what)
-                said.append((what.name, self._full(what)))
-        return said
-
-    def _full(self, what: Named) -> wire.Fields:
-        self.known[what.name] = quote_of(self.exchange, what, percent=False)
-        return self.known[what.name]
+        self.known = quotes_of(self.exchange, self.followed, percent=False)
+        return said + list(self.known.items())
 
     def turn(self) -> list[Said]:
-        config = self.exchange.config
-        budget = max(1, round(config.quote_objects_per_s * config.turn_s))
-        said: list[Said] = []
-        for _ in range(min(budget, len(self.followed))):
-            what = self.followed[self._next % len(self.followed)]
-            self._next += 1
-            before, now = self.known[what.name], self._full(what)
+        config, said = self.exchange.config, []
+        budget = min(max(1, round(config.quote_objects_per_s * config.turn_s)), len(self.followed))
+        ring = self.followed[self._next :] + self.followed[: self._next]
+        self._next = (self._next + budget) % max(len(self.followed), 1)
+        for name, now in quotes_of(self.exchange, ring[:budget], percent=False).items():
+            before, self.known[name] = self.known.get(name, {}), now
             changed = {name: value for name, value in now.items() if before.get(name) != value}
             if changed:
-                said.append((what.name, {"Symbol": what.name, **changed}))
+                said.append((name, {"Symbol": name, **changed}))
         return said
 
 
@@ -209,8 +203,11 @@ class DepthSource:
 
     def _venues(self, side: str, price: float, random: np.random.Generator, at: str) -> list[wire.Fields]:
         names = random.choice(_DEPTH_VENUES, size=1 + int(random.random() < 0.3), replace=False)
-        return [{"TimeStamp": at, "Side": side, "Price": wire.text(price, 2), "Size": str(100 * int(1 + random.poisson(4))),
-                 "OrderCount": int(1 + random.poisson(3)), "Name": str(name)} for name in names]  # fmt: skip
+        return [
+            {"TimeStamp": at, "Side": side, "Price": wire.text(price, 2), "Size": str(100 * int(1 + random.poisson(4))),
+             "OrderCount": int(1 + random.poisson(3)), "Name": str(name)}
+            for name in names
+        ]  # fmt: skip
 
     def _aggregate(self, side: str, price: float, random: np.random.Generator, at: str) -> list[wire.Fields]:
         sizes = 100 * (1 + random.poisson(4, size=int(1 + random.poisson(2))))
