@@ -101,7 +101,7 @@ def analyze(chain: OptionChain, config: AnalysisConfig = DEFAULTS, forwards: tup
         by_strike=by_strike,
         by_expiration=exposure.by_expiration(exposures, counted),
         by_cell=exposure.by_cell(exposures, counted),
-        forwards=_live_points(forwards, chain) or _points(counted, valuation),
+        forwards=_live_points(forwards) or _points(counted, valuation),
         simulated=chain.simulated,
         delayed=chain.delayed,
         notes=notes(chain, live, counted, valuation, config.greeks, totals, curve),
@@ -113,7 +113,7 @@ def _rows(chain: OptionChain, mask: Bools) -> OptionChain:
     return chain if mask.all() else chain.select(mask)
 
 
-def _live_points(forwards: tuple[ForwardPoint, ...], chain: OptionChain) -> tuple[ForwardPoint, ...]:
+def _live_points(forwards: tuple[ForwardPoint, ...]) -> tuple[ForwardPoint, ...]:
     """The forwards given, without those whose time is up."""
     return tuple(point for point in forwards if point.years > 0.0)
 

@@ -57,7 +57,8 @@ def gamma_flip(book: GammaBook, reach: float, net_at_spot: float | None = None, 
     interest that stands in the book with a volatility of its own, placeholders not counted.
     """
     if len(book) == 0:
-        return Flip(None, FlipStatus.LOW_COVERAGE, reason="No open position could be priced, so there is no curve.")
+        reason = "Calls and puts cancel at every strike." if coverage_pct > 0 else "No open interest could be priced."
+        return Flip(None, FlipStatus.LOW_COVERAGE, reason=reason)
     curve = search_curve(book, reach, net_at_spot)
     crossings = _crossings(book, curve)
     if coverage_pct < LOWEST_COVERAGE_PCT:
@@ -73,7 +74,7 @@ def gamma_flip(book: GammaBook, reach: float, net_at_spot: float | None = None, 
     if len(crossings) == 1:
         return Flip(nearest.price, FlipStatus.RESOLVED, crossings)
     ripples = len(crossings) - len(structural)
-    reason = f"{len(crossings)} sign changes, {ripples} of them ripples; the nearest structural one is shown."
+    reason = f"{len(crossings)} sign changes, {ripples} of them ripples; the nearest of the others is shown."
     return Flip(nearest.price, FlipStatus.MULTIPLE, crossings, reason)
 
 

@@ -44,7 +44,7 @@ def _vendor(counted: OptionChain, valuation: Valuation, totals: Totals, profile:
     at_spot = float(profile.net_gex[len(profile.net_gex) // 2])
     return (
         "Sums use the vendor's own gamma and delta; profile and flip re-price with the vendor's implied volatility, "
-        f"which gives {at_spot:,.0f} at spot where the sum says {totals.net_gex:,.0f}."
+        f"which gives ${at_spot:,.0f} at spot where the sum says ${totals.net_gex:,.0f}."
     )
 
 
@@ -53,10 +53,8 @@ def _adjusted(live: OptionChain, greeks: str) -> str | None:
     if not rows.any():
         return None
     names = ", ".join(sorted(set(live.root[rows].tolist())))
-    what = f"{int(rows.sum())} contracts with a non-standard deliverable ({names})"
-    if greeks == "vendor":
-        return f"{what} are in the sums as the vendor lists them, and are never re-priced."
-    return f"{what} are left out."
+    part = "in the sums as the vendor lists them, never re-priced" if greeks == "vendor" else "left out"
+    return f"Contracts with a non-standard deliverable, {part}: {int(rows.sum())} ({names})."
 
 
 def _unpriced(counted: OptionChain, valuation: Valuation) -> str | None:
@@ -71,15 +69,15 @@ def _default_iv(counted: OptionChain, valuation: Valuation) -> str | None:
     rows = counted.iv_source == IvSource.DEFAULT
     if not rows.any():
         return None
-    part = "take part" if (rows & valuation.priced).any() else "are left out"
-    return f"{int(rows.sum())} contracts carry the default implied volatility, a placeholder, and {part}."
+    part = "taking part" if (rows & valuation.priced).any() else "left out"
+    return f"Contracts on the default implied volatility, a placeholder, {part}: {int(rows.sum())}."
 
 
 def _carried(counted: OptionChain, valuation: Valuation) -> str | None:
     rows = int((valuation.carried & valuation.priced).sum())
     if rows == 0:
         return None
-    return f"{rows} contracts have no forward of their own and are priced on spot · exp((r − q)·T)."
+    return f"Contracts without a forward of their own, priced on spot · exp((r − q)·T): {rows}."
 
 
 def _stale_spot(chain: OptionChain) -> str | None:
@@ -91,4 +89,4 @@ def _stale_spot(chain: OptionChain) -> str | None:
 
 def _settled(chain: OptionChain, live: OptionChain) -> str | None:
     gone = len(chain) - len(live)
-    return f"{gone} contracts have settled and are left out." if 0 < gone < len(chain) else None
+    return f"Settled contracts, left out: {gone}." if 0 < gone < len(chain) else None

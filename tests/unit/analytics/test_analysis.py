@@ -92,7 +92,7 @@ def test_am_settled_contracts_leave_at_the_open_of_their_last_day(make_chain) ->
     assert answer.totals.call_open_interest == 500
     assert answer.coverage.live == 1
     assert [each.root for each in answer.max_pain] == ["SPXW"]
-    assert any("1 contracts have settled" in note for note in answer.notes)
+    assert any(note == "Settled contracts, left out: 1." for note in answer.notes)
 
 
 def test_a_contract_minutes_from_settlement_is_valued_on_its_minutes(make_chain) -> None:
@@ -129,9 +129,9 @@ def test_placeholder_volatilities_are_flagged_and_leave_by_choice(chain: OptionC
     kept, dropped = analyze(flagged), analyze(flagged, AnalysisConfig(include_default_iv=False))
     assert kept.coverage.iv_sources == {"mid": 7, "default": 1}
     assert kept.totals.net_gex == analyze(chain).totals.net_gex
-    assert any("placeholder, and take part" in note for note in kept.notes)
+    assert any("placeholder, taking part: 1" in note for note in kept.notes)
     assert dropped.totals.call_gex < kept.totals.call_gex
-    assert any("are left out" in note for note in dropped.notes)
+    assert any("placeholder, left out: 1" in note for note in dropped.notes)
 
 
 def test_adjusted_contracts_are_never_valued_by_us(make_chain, chain: OptionChain) -> None:
@@ -165,7 +165,7 @@ def test_a_missing_forward_comes_from_the_given_points_or_else_from_carry(chain:
     carried = analyze(bare, config)
     assert carried.totals.net_gex == pytest.approx(analyze(chain).totals.net_gex, rel=1e-12)
     assert {point.source for point in carried.forwards} == {"carry"}
-    assert any("no forward of their own" in note for note in carried.notes)
+    assert any("without a forward of their own" in note for note in carried.notes)
     point = ForwardPoint("SPY", FRIDAY, 0.0115, 101.0, 0.04, "parity", 12)
     pointed = analyze(bare, config, (point,))
     assert pointed.forwards == (point,)
