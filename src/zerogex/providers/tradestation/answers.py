@@ -14,6 +14,7 @@ from zerogex.providers.tradestation import wire
 
 A = TypeVar("A", bound=wire.Refusal)
 LONGEST_WAIT_S = 900.0
+LONGEST_WINDOW_S = 300.5  # of any quota
 _EPOCH_LIKE = 1e8  # a "number of seconds" beyond three years is a time of day
 _MARGIN_S = 0.5
 _SYMBOL_WORDS = ("symbol", "not entitled", "underlying")
@@ -40,11 +41,11 @@ def error_of(status: int, headers: Mapping[str, str], body: bytes, request: str,
         return RateLimited(f"TradeStation {request} is over its quota; {pause}", wait)
     if status == 401:
         return NotAuthorized(f"{sentence}; the access token is refused, sign in again")
-    if status == 403:
+    if status == 403 and not _is_about_symbol(words):
         return NotAuthorized(f"{sentence}; the API key lacks a scope or an entitlement")
     if status == 414:
         return TooLong(f"{sentence}; ask for fewer symbols at once")
-    if status == 404 or (status == 400 and _is_about_symbol(words)):
+    if status == 404 or (status in (400, 403) and _is_about_symbol(words)):
         return UnknownSymbol(sentence)
     if status >= 500 or status in (408, 425):
         return Unavailable(sentence)
@@ -57,12 +58,12 @@ def stream_error(code: str, message: str | None, request: str, subject: str) -> 
     """The error that an error object means, in a stream or in the body of a 200."""
     words = ": ".join(part for part in (code, message) if part)
     sentence = f"TradeStation {request} for {subject}: {words[:200]}"
-    if _is_about_symbol(words):
+    if code in ("InternalServerError", "ServiceUnavailable", "GatewayTimeout"):
+        return Unavailable(sentence)
+    if code == "NotFound" or _is_about_symbol(words):
         return UnknownSymbol(sentence)
-    if code in ("BadRequest", "NotImplemented"):
+    if code in ("BadRequest", "NotImplemented", "Forbidden"):
         return ProviderError(sentence)
-    if code == "NotFound":
-        return UnknownSymbol(sentence)
     if code == "TooManyRequests":
         return RateLimited(sentence)
     return Unavailable(sentence)
@@ -73,17 +74,22 @@ def read(reader: msgspec.json.Decoder[A], body: bytes, request: str, subject: st
     try:
         answer = wire.decode(reader, body)
     except msgspec.DecodeError as error:
-        raise wrong_body(body, request, error) from None
+        raise wrong_body(body, request, str(error)) from None
     if answer.error:
         raise stream_error(answer.error, answer.message, request, subject)
     return answer
 
 
-def wrong_body(body: bytes, request: str, error: Exception) -> ProviderError:
-    """The error for a body that is not the promised JSON.  A gateway's HTML page is trouble, not drift."""
-    if body.lstrip()[:1] == b"<":
+def is_web_page(body: bytes) -> bool:
+    """Whether a gateway answered in the vendor's stead."""
+    return body.lstrip()[:1] == b"<"
+
+
+def wrong_body(body: bytes, request: str, what: str) -> ProviderError:
+    """The error for a body that is not the promised JSON.  A gateway's page is trouble, not drift."""
+    if is_web_page(body):
         return Unavailable(f"TradeStation {request}: a gateway answered with a web page: {_excerpt(body)}")
-    return BadPayload(f"TradeStation {request}: {error}, in {_excerpt(body)}")
+    return BadPayload(f"TradeStation {request}: {what}, in {_excerpt(body)}")
 
 
 def wait_s(headers: Mapping[str, str]) -> float | None:
@@ -93,6 +99,14 @@ def wait_s(headers: Mapping[str, str]) -> float | None:
         if seconds is not None and seconds >= 0:
             return min(seconds + _MARGIN_S, LONGEST_WAIT_S)
     return None
+
+
+def spent_s(headers: Mapping[str, str]) -> float:
+    """How long a quota that this good answer used up needs to fill again; 0 where there is more of it."""
+    if headers.get("X-RateLimit-Remaining", "").strip() != "0":
+        return 0.0
+    wait = wait_s(headers)
+    return wait if wait is not None and wait <= LONGEST_WINDOW_S else 0.0
 
 
 def _seconds(text: str | None, sent: str | None) -> float | None:

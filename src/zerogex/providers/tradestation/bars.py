@@ -38,10 +38,15 @@ class BarMerge:
             except BadPayload as error:
                 self.refused.append(error)
                 continue
-            if self._last is None or bar.start >= self._last.start:
-                self._last = bar
+            self.remember([bar])
             found.append(bar)
         return found
+
+    def remember(self, bars: Sequence[UnderlyingBar]) -> None:
+        """Bars that came another way: a stream need not ask for them again."""
+        for bar in bars:
+            if self._last is None or bar.start >= self._last.start:
+                self._last = bar
 
     def bars_back(self, now: datetime) -> int:
         """How much history to ask for, so that an outage leaves no hole."""

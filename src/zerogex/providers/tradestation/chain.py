@@ -41,6 +41,7 @@ class ChainMerge:
         for row in rows:
             legs = row.legs
             if not legs:
+                self.refused.append(parse.bad("Legs", "is missing", row))
                 continue
             name = legs[0].symbol
             try:

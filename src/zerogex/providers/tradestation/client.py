@@ -102,6 +102,7 @@ class TradeStation:
         async with self.streams.place() as place:
             async with aclosing(self._polled(place, request.name, latest)) as snapshots:
                 async for bars in snapshots:
+                    merge.remember(bars)
                     for bar in bars:
                         yield bar
             async with aclosing(self.streams.follow(request)) as batches:

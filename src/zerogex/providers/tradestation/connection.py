@@ -61,7 +61,7 @@ class Connection(Generic[F]):
         for line in lines:
             try:
                 frame = decode(line)
-            except msgspec.DecodeError:
+            except (msgspec.DecodeError, RecursionError):
                 salvaged = self._salvaged(line)
                 if salvaged is None:
                     continue
@@ -77,7 +77,7 @@ class Connection(Generic[F]):
         """A frame without its dispensable nonsense; None for what is no frame at all."""
         try:
             return wire.decode(self._request.decoder, line)
-        except (msgspec.DecodeError, RecursionError) as error:
+        except msgspec.DecodeError as error:
             if line == b"END":
                 self.over = Over(Ending.CLOSED, "the server said END")
             elif line.startswith(b"ERROR"):

@@ -76,7 +76,7 @@ async def symbol_search(feed: TradeStation, text: str, *, limit: int = 20) -> Se
     try:
         return msgspec.json.decode(body, type=list[dict[str, Any]])[:limit]
     except msgspec.DecodeError as error:
-        raise answers.wrong_body(body, "symbols/suggest", error) from None
+        raise answers.wrong_body(body, "symbols/suggest", str(error)) from None
 
 
 async def symbol_details(feed: TradeStation, symbols: Sequence[str]) -> Sequence[dict[str, Any]]:

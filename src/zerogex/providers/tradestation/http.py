@@ -85,6 +85,9 @@ class Rest:
             token = await self._credentials.refused(token)
             status, headers, body = await self._fetch(path, group, params, token)
         if status == 200:
+            self._governor.ban(group, answers.spent_s(headers))
+            if answers.is_web_page(body):
+                raise answers.wrong_body(body, group, subject)
             return body
         if answers.no_data(status, body):
             return None
@@ -93,6 +96,8 @@ class Rest:
     async def _fetch(
         self, path: str, group: str, params: Mapping[str, Any], token: str
     ) -> tuple[int, Mapping[str, str], bytes]:
+        if self._http.is_closed:
+            raise ProviderError(f"TradeStation {group}: the client is closed")
         url = self._config.api_url + path
         headers = {"Authorization": f"Bearer {token}"}
         try:
@@ -110,4 +115,10 @@ class Rest:
             limit = self._config.request_timeout_s
             raise Unavailable(f"TradeStation {group}: no whole answer within {limit:g} s") from None
         except (httpx2.HTTPError, httpx2.StreamError, OSError) as error:
-            raise Unavailable(f"TradeStation {group}: {type(error).__name__}: {str(error)[:200]}") from None
+            raise Unavailable(f"TradeStation {group}: {trouble(error)}") from None
+
+
+def trouble(error: Exception) -> str:
+    """What went wrong on the way, without what was sent: a header refused by our side holds the token."""
+    said = str(error)[:200] if isinstance(error, httpx2.ConnectError) else ""
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__

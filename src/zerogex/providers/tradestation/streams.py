@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from datetime import datetime
 
 import httpx2
@@ -26,6 +26,7 @@ from zerogex.providers.tradestation.auth import Credentials
 from zerogex.providers.tradestation.config import TradeStationConfig
 from zerogex.providers.tradestation.connection import Connection, F, Over, StreamRequest
 from zerogex.providers.tradestation.framing import LineSplitter
+from zerogex.providers.tradestation.http import trouble
 from zerogex.providers.tradestation.quota import Governor
 from zerogex.providers.tradestation.reconnect import Ending, Reconnect
 
@@ -50,14 +51,14 @@ class Place:
 
     async def aclose(self) -> None:
         """Give the place, or the claim, back."""
-        if self._claim.done() or not self._claim.cancel():
+        self.abandon()
+        await asyncio.wait({self._claim})
+        if not self._claim.cancelled():
             self._room.release()
-            return
-        try:
-            await self._claim
-        except asyncio.CancelledError:
-            return
-        self._room.release()
+
+    def abandon(self) -> None:
+        """Stop waiting; a place already granted stays."""
+        self._claim.cancel()
 
 
 class Streams:
@@ -82,14 +83,24 @@ class Streams:
         self._room = asyncio.Semaphore(config.max_streams)
         self._closing = asyncio.Event()
         self._answers: set[httpx2.Response] = set()
+        self._places: set[Place] = set()
 
-    def place(self) -> AbstractAsyncContextManager[Place]:
+    @asynccontextmanager
+    async def place(self) -> AsyncGenerator[Place, None]:
         """A claim to a stream, for the length of an `async with`."""
-        return aclosing(Place(self._room))
+        place = Place(self._room)
+        self._places.add(place)
+        try:
+            yield place
+        finally:
+            self._places.discard(place)
+            await place.aclose()
 
     async def aclose(self) -> None:
         """Every `follow` ends soon."""
         self._closing.set()
+        for place in tuple(self._places):
+            place.abandon()
         for answer in tuple(self._answers):
             await answer.aclose()
 
@@ -268,6 +279,8 @@ class Streams:
             await answer.aclose()
 
     async def _send(self, request: StreamRequest[F], token: str) -> httpx2.Response:
+        if self.closing:
+            raise Over(Ending.CLOSED, "the client is closing")
         ready = self._http.build_request(
             "GET",
             self._config.api_url + request.path,
@@ -282,7 +295,7 @@ class Streams:
             limit = self._config.object_timeout_s
             raise Unavailable(f"TradeStation stream {request.name}: no answer within {limit:g} s") from None
         except (httpx2.HTTPError, OSError) as error:
-            raise Unavailable(f"TradeStation stream {request.name}: {type(error).__name__}: {error}") from None
+            raise Unavailable(f"TradeStation stream {request.name}: {trouble(error)}") from None
 
     async def _refusal(self, request: StreamRequest[F], answer: httpx2.Response) -> Exception:
         body = bytearray()

@@ -159,12 +159,21 @@ def decode(reader: msgspec.json.Decoder[T], line: bytes) -> T:
     """One object; a dispensable field that makes no sense is dropped.  Raises msgspec.DecodeError."""
     try:
         return reader.decode(line)
+    except RecursionError:
+        raise msgspec.DecodeError("nested too deep") from None
     except msgspec.ValidationError:
-        loose: Any = msgspec.json.decode(line)
+        loose: Any = _anything(line)
         if not isinstance(loose, dict):
             raise
         kept = {name: value for name, value in loose.items() if name not in DISPENSABLE or _is_number(value)}
         return msgspec.convert(kept, reader.type, strict=False)
+
+
+def _anything(line: bytes) -> Any:
+    try:
+        return msgspec.json.decode(line)
+    except RecursionError:
+        raise msgspec.DecodeError("nested too deep") from None
 
 
 def _is_number(value: Any) -> bool:

@@ -80,6 +80,8 @@ class ScriptedServer:
         self._used: dict[str, int] = defaultdict(int)
         self.on("/oauth/token", self._grant)
 
+    says = Says
+
     def on(self, prefix: str, *answers: Answer) -> None:
         """Answer requests whose decoded path begins so; the longest prefix wins."""
         self._answers[prefix] = list(answers)
