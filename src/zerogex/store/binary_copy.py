@@ -48,7 +48,8 @@ class Layout:
             kind = self.dtype[name]
             rows[f"{name}#"] = kind.itemsize
             column = columns[name]
-            rows[name] = np.char.ljust(column.astype("S"), kind.itemsize) if kind.kind == "S" else column
+            is_text = kind.kind == "S" and len(rows)  # numpy cannot pad nothing
+            rows[name] = np.char.ljust(column.astype("S"), kind.itemsize) if is_text else column
         return _SIGNATURE + rows.tobytes() + _END
 
     def decode(self, blocks: Iterable[bytes | memoryview]) -> dict[str, NDArray[Any]]:

@@ -21,7 +21,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, LiteralString
@@ -33,6 +33,7 @@ from zerogex.errors import StoreUnavailable
 from zerogex.store.config import DatabaseConfig
 from zerogex.store.failures import translate
 from zerogex.store.keeper import ROLE, held
+from zerogex.store.sql import statement
 
 log = logging.getLogger(__name__)
 
@@ -267,8 +268,9 @@ class EmbeddedServer:
         """How to connect over the socket; creates the database (as a copy of `template`) if it does not exist."""
         folder, port = self._where()
         administration = _at(folder, port, "postgres")
-        if not _execute(administration, "SELECT 1 FROM pg_database WHERE datname = %s", dbname):
-            _execute(administration, "CREATE DATABASE {} TEMPLATE {}", names=(dbname, template or "template1"))
+        if not _execute(administration, statement("database_exists"), dbname=dbname):
+            names = {"name": dbname, "template": template or "template1"}
+            _execute(administration, statement("create_database"), names)
         return _at(folder, port, dbname)
 
     def dsn(self, dbname: str = "zerogex") -> str:
@@ -286,13 +288,16 @@ def _at(folder: str, port: int, dbname: str) -> DatabaseConfig:
     return DatabaseConfig(host=folder, port=port, dbname=dbname, user=ROLE, password=None)
 
 
-def _execute(config: DatabaseConfig, text: LiteralString | None, *values: Any, names: Sequence[str] = ()) -> list[Any]:
-    """One statement in its own connection (None: only connect); `names` fill its {}."""
+def _execute(
+    config: DatabaseConfig, text: LiteralString | None, names: Mapping[str, str] | None = None, **values: Any
+) -> list[Any]:
+    """One statement in its own connection (None: only connect); `names` fill its {braces} as identifiers."""
     try:
         with psycopg.connect(**config.parameters(), autocommit=True) as connection:
             if text is None:
                 return []
-            cursor = connection.execute(sql.SQL(text).format(*map(sql.Identifier, names)), values)
+            identifiers = {name: sql.Identifier(value) for name, value in (names or {}).items()}
+            cursor = connection.execute(sql.SQL(text).format(**identifiers), values)
             return cursor.fetchall() if cursor.description else []
     except (psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
         return []  # another process made the database first

@@ -139,7 +139,9 @@ BEGIN
         RETURN;
     END IF;
     PERFORM pg_advisory_xact_lock(hashtext('zerogex ' || name));
-    IF to_regclass(quote_ident(name)) IS NOT NULL THEN
+    -- to_regclass may still remember that there was none; a query of the catalogue sees what came meanwhile
+    IF EXISTS (SELECT FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
+               WHERE inhparent = parent::regclass AND relname = name) THEN
         RETURN;
     END IF;
     EXECUTE format('CREATE TABLE %I (LIKE %I INCLUDING ALL)', name, parent);

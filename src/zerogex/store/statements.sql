@@ -1,5 +1,13 @@
 -- The store's own statements: how rows get in, and how chains get out.  People's questions are in queries.sql.
 
+-- database_exists --
+-- One row if there is a database of this name.
+SELECT datname FROM pg_database WHERE datname = %(dbname)s
+
+-- create_database --
+-- The embedded server makes its databases when they are first asked for.
+CREATE DATABASE {name} TEMPLATE {template}
+
 -- create_schema_migrations --
 -- The list of applied migrations.
 CREATE TABLE IF NOT EXISTS schema_migrations (
@@ -251,15 +259,19 @@ SET TRANSACTION READ ONLY
 
 -- latest_header --
 -- What the latest chain says once.
-SELECT underlying, timestamp, spot, spot_time, simulated, delayed FROM underlying_latest WHERE underlying = %(underlying)s
+SELECT underlying, timestamp, spot, spot_time, simulated, delayed FROM underlying_latest
+WHERE underlying = %(underlying)s
 
 -- copy_latest_out --
 -- The latest chain's rows, in the layout of chain_rows.
 COPY (
-    SELECT rpad(option_symbol, 32), rpad(root, 8), expiration, strike::float8, option_type = 'C', multiplier, settlement,
+    SELECT rpad(option_symbol, 32), rpad(root, 8), expiration, strike::float8, option_type = 'C', multiplier,
+           settlement,
            coalesce(bid::float8, 'NaN'), coalesce(ask::float8, 'NaN'), coalesce(last::float8, 'NaN'),
            volume, open_interest, coalesce(implied_volatility, 'NaN'),
-           (CASE iv_source WHEN 'api' THEN 1 WHEN 'mid' THEN 2 WHEN 'last' THEN 3 WHEN 'default' THEN 4 ELSE 0 END)::int2,
+           (CASE iv_source
+               WHEN 'api' THEN 1 WHEN 'mid' THEN 2 WHEN 'last' THEN 3 WHEN 'default' THEN 4 ELSE 0
+           END)::int2,
            (CASE iv_status
                WHEN 'converged' THEN 0
                WHEN 'below_intrinsic' THEN 1
@@ -287,10 +299,13 @@ ORDER BY timestamp DESC LIMIT 1
 -- copy_minute_out --
 -- A stored minute's rows, in the layout of chain_rows.
 COPY (
-    SELECT rpad(option_symbol, 32), rpad(root, 8), expiration, strike::float8, option_type = 'C', multiplier, settlement,
+    SELECT rpad(option_symbol, 32), rpad(root, 8), expiration, strike::float8, option_type = 'C', multiplier,
+           settlement,
            coalesce(bid::float8, 'NaN'), coalesce(ask::float8, 'NaN'), coalesce(last::float8, 'NaN'),
            volume, open_interest, coalesce(implied_volatility, 'NaN'),
-           (CASE iv_source WHEN 'api' THEN 1 WHEN 'mid' THEN 2 WHEN 'last' THEN 3 WHEN 'default' THEN 4 ELSE 0 END)::int2,
+           (CASE iv_source
+               WHEN 'api' THEN 1 WHEN 'mid' THEN 2 WHEN 'last' THEN 3 WHEN 'default' THEN 4 ELSE 0
+           END)::int2,
            (CASE iv_status
                WHEN 'converged' THEN 0
                WHEN 'below_intrinsic' THEN 1
