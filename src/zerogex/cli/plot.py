@@ -136,8 +136,9 @@ def _profile(axes: Axes, analysis: Analysis, strikes: _Strikes) -> None:
         axes.plot([crossing.price], [0.0], marker="o", markersize=9 if headline else 6, color=FLIP, zorder=5,
                   markerfacecolor=FLIP if headline else "white", markeredgewidth=1.6)  # fmt: skip
         if headline or crossing.structural:
-            axes.annotate(price(crossing.price), (crossing.price, 0.0), xytext=(6, 8), textcoords="offset points",
-                          fontsize=9, color=NET)  # fmt: skip
+            below = crossing.slope > 0  # beside the curve, not on it
+            axes.annotate(price(crossing.price), (crossing.price, 0.0), xytext=(8, -14 if below else 8),
+                          textcoords="offset points", fontsize=9, color=NET)  # fmt: skip
     if inside.any():
         low, high = float(np.min(net[inside])) / factor, float(np.max(net[inside])) / factor
         room = 0.12 * (high - low or 1.0)

@@ -11,13 +11,14 @@ import polars as pl
 
 from zerogex.domain.calendar import settlement
 from zerogex.domain.chain import Floats, Ints, OptionChain, objects
-from zerogex.domain.contract import is_adjusted, underlying_of
+from zerogex.domain.contract import underlying_of
 from zerogex.domain.iv import IvSource, IvStatus
 from zerogex.errors import ChainFileError
 from zerogex.providers.chain_files.said import Said
 
 QUOTES = ("bid", "ask", "last")
 NUMBERS = (*QUOTES, "volume", "open_interest", "iv", "delta", "gamma", "theta", "vega", "multiplier")
+LEAST_SHARE = 0.95  # of the rows must be about one underlying; the rest is damage
 MISSING = -999.0  # TD Ameritrade's word for "not known"
 LEAST_IV = 0.001  # Cboe writes 0 and Yahoo 0.00001 where nothing could be solved
 _SYMBOL = r"^[._$^]*([A-Z][A-Z0-9./]*?)\s*(\d{6})([CP])(\d+(?:\.\d+)?)$"
@@ -90,13 +91,14 @@ def identify(said: Said, name: str) -> _Identified:
     if lost := len(rows) - len(good):
         if lost > 0.2 * len(rows):
             raise ChainFileError(f"{name} is damaged: {lost} of its {len(rows)} rows do not name an option")
-        said.notes.append(f"{_rows(lost)} not name a contract and left out.")
+        said.notes.append(f"Left out: {_rows(lost)} not name a contract.")
     milli = (pl.col("strike") * 1000).round(0).cast(pl.Int64)
     good = good.with_columns(strike=milli / 1000.0, symbol=_symbol_text(milli))
+    underlying, good = _one_underlying(said, good, name)
     unique = good.unique("symbol", keep="last", maintain_order=True)
     if repeated := len(good) - len(unique):
         said.notes.append(f"{repeated} rows repeat a contract; the last row of each counts.")
-    return _Identified(unique.sort(_KEY), _underlying(said, unique, name))
+    return _Identified(unique.sort(_KEY), underlying)
 
 
 def _split_symbols(rows: pl.DataFrame) -> pl.DataFrame:
@@ -130,18 +132,20 @@ def _symbol_text(milli: pl.Expr) -> pl.Expr:
     return pl.concat_str("root", pl.lit(" "), pl.col("expiration").dt.strftime("%y%m%d"), "right", strike)
 
 
-def _underlying(said: Said, rows: pl.DataFrame, name: str) -> str:
-    """The one underlying of all roots; a file with several is refused, because a chain is about one thing."""
+def _one_underlying(said: Said, rows: pl.DataFrame, name: str) -> tuple[str, pl.DataFrame]:
+    """The one underlying of nearly all roots, and its rows; a file about several is refused."""
+    owner = {root: underlying_of(root) for root in rows["root"].unique().to_list()}
     votes: Counter[str] = Counter()
     for root, count in rows["root"].value_counts().iter_rows():
-        votes[underlying_of(root)] += count
-    stated = underlying_of(said.underlying) if said.underlying else None
-    if len(votes) > 1 and not (stated and votes[stated] > 0.5 * votes.total()):
+        votes[owner[root]] += count
+    winner, most = votes.most_common(1)[0]
+    if most < LEAST_SHARE * votes.total():
         names = ", ".join(sorted(votes)[:6])
         raise ChainFileError(f"{name} holds options of several underlyings ({names}); give one chain a file")
-    if adjusted := sum(count for root, count in rows["root"].value_counts().iter_rows() if is_adjusted(root)):
-        said.notes.append(f"{adjusted} contracts have an adjusted root: their deliverable is not 100 shares.")
-    return stated or votes.most_common(1)[0][0]
+    if strays := votes.total() - most:
+        said.notes.append(f"Left out: {_rows(strays)} not name an option on {winner}.")
+        rows = rows.filter(pl.col("root").is_in([root for root, whose in owner.items() if whose == winner]))
+    return winner, rows
 
 
 def _settlements(rows: pl.DataFrame) -> Floats:

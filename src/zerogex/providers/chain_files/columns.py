@@ -57,23 +57,23 @@ def sniff_separator(header: str) -> str:
 
 def read_columns(body: str, separator: str, width: int, name: str) -> pl.DataFrame:
     """The rows below a line of column names, as text, one column a position; raises where the last row is torn."""
-    last = body.rstrip("\n")
-    last = last[last.rfind("\n") + 1 :]
-    if not body.endswith("\n") and "\n" in body.rstrip("\n"):
-        cells = next(csv.reader([last], delimiter=separator), [])
+    schema = {f"c{position}": pl.String for position in range(width)}
+    rows = body.partition("\n")[2]
+    if not rows.strip():
+        return pl.DataFrame(schema=schema)
+    if not rows.endswith("\n"):
+        cells = next(csv.reader([rows[rows.rfind("\n") + 1 :]], delimiter=separator), [])
         if len(cells) < width:
             raise ChainFileError(f"{name} {CUT_OFF}: its last row has {len(cells)} of {width} fields")
-    schema = {f"c{position}": pl.String for position in range(width)}
     try:
         return pl.read_csv(
-            io.BytesIO(body.encode()), has_header=False, skip_lines=1, separator=separator, schema=schema,
+            io.BytesIO(rows.encode()), has_header=False, separator=separator, schema=schema,
             truncate_ragged_lines=True, null_values=["", "null", "None", "N/A", "n/a", "--", "-"],
         )  # fmt: skip
-    except pl.exceptions.NoDataError:
-        return pl.DataFrame(schema=schema)
-    except (pl.exceptions.PolarsError, ValueError) as error:
-        reason = str(error).splitlines()[0][:120]
-        raise ChainFileError(f"{name} is damaged: its table cannot be read ({reason})") from None
+    except (pl.exceptions.PolarsError, ValueError):
+        raise ChainFileError(
+            f"{name} is damaged: its rows cannot be told apart; copy it again from its source"
+        ) from None
 
 
 def numbers(column: pl.Series) -> pl.Series:

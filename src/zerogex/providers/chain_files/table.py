@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from datetime import UTC, date, datetime
 
 import polars as pl
@@ -10,7 +11,7 @@ import polars as pl
 from zerogex.domain.calendar import NEW_YORK, session_close, trading_date
 from zerogex.domain.contract import parse_symbol
 from zerogex.errors import ChainFileError
-from zerogex.providers.chain_files.assemble import NUMBERS
+from zerogex.providers.chain_files.assemble import LEAST_SHARE, NUMBERS
 from zerogex.providers.chain_files.columns import (
     COLUMN,
     dates,
@@ -51,6 +52,8 @@ def read_csv(text: str, name: str) -> pl.DataFrame:
     separator = sniff_separator(header)
     names = [cell.strip().strip('"') for cell in header.split(separator)]
     if not {"strike", "option"} & {COLUMN.get(fold(cell)) for cell in names}:
+        if re.search(r"(?i)\blast:", "\n".join(body.split("\n", 3)[:3])):
+            raise ChainFileError(f"{name} {CUT_OFF}: a quote page without its line of column names")
         shown = header.strip()[:60]
         raise ChainFileError(f"{name} is not an option chain: no column names of one in its first line ({shown!r})")
     frame = read_columns(body, separator, len(names), name)
@@ -184,10 +187,14 @@ def _underlying(rows: pl.DataFrame, name: str) -> str | None:
     """The underlying the file names, without a vendor's decoration (^SPX, $SPX.X)."""
     if "underlying" not in rows.columns:
         return None
-    names = rows["underlying"].str.strip_chars("^$_.").str.replace(r"\.X$", "").drop_nulls().unique().sort().to_list()
-    if len(names) > 1:
-        raise ChainFileError(f"{name} holds options of several underlyings ({', '.join(names[:6])}); give one a file")
-    return names[0] if names else None
+    votes = rows["underlying"].str.strip_chars("^$_.").str.replace(r"\.X$", "").drop_nulls().value_counts(sort=True)
+    if not len(votes):
+        return None
+    names, counts = votes["underlying"].to_list(), votes["count"].to_list()
+    if counts[0] < LEAST_SHARE * sum(counts):
+        shown = ", ".join(sorted(names)[:6])
+        raise ChainFileError(f"{name} holds options of several underlyings ({shown}); give one chain a file")
+    return str(names[0])
 
 
 def _spot(said: Said) -> float | None:
