@@ -18,9 +18,10 @@ from zerogex.domain.chain import Floats
 from zerogex.pricing.normal import compiled
 
 LEAST_PAIRS = 2  # one strike alone has no witness
-WIDEST_SPREAD = 0.05  # call and put spread together, as a share of spot: wider quotes do not vote
+WIDEST_SPREAD = 0.5  # call and put spread together, as a share of call plus put: wider quotes do not vote
 FARTHEST_LOG = 0.5  # |ln(forward/spot)| beyond this is a wrong quote (volatility futures come to 0.4)
-STRADDLES_NEAR = 0.5  # the weight of a strike halves, and more, a straddle away from the money
+STRADDLES_NEAR = 0.25  # a strike this many straddles from the money has 0.6 of the weight of one at it
+STRADDLES_APART = 0.02  # early exercise lets American strikes disagree by about this much
 
 
 @compiled
@@ -52,7 +53,7 @@ def _votes(
         spread = call_ask[i] - call_bid[i] + put_ask[i] - put_bid[i]
         call, put = 0.5 * (call_bid[i] + call_ask[i]), 0.5 * (put_bid[i] + put_ask[i])
         value = strike[i] + growth * (call - put)
-        if spread > WIDEST_SPREAD * spot or not value > 0.0 or abs(math.log(value / spot)) > FARTHEST_LOG:
+        if spread > WIDEST_SPREAD * (call + put) or not value > 0.0 or abs(math.log(value / spot)) > FARTHEST_LOG:
             continue
         forward[count], width[count] = value, 0.5 * growth * spread
         gap[count], straddle[count] = abs(call - put), call + put
@@ -77,9 +78,10 @@ def _parity(
     for i in range(count):
         weights[i] = math.exp(-0.5 * (gap[i] / near) ** 2) / (width[i] + tick) ** 2
     value = _weighted_median(forward, weights)
+    slack = STRADDLES_APART * straddle[money] + 1e-4 * spot
     agreeing = 0.0
     for i in range(count):
-        if abs(forward[i] - value) <= 2.0 * width[i] + 1e-4 * spot:
+        if abs(forward[i] - value) <= 2.0 * width[i] + slack:
             agreeing += weights[i]
     if agreeing < 0.5 * weights.sum():
         return math.nan, count
