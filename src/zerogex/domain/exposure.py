@@ -194,7 +194,7 @@ class ForwardPoint:
     years: float
     forward: float
     rate: float
-    source: str  # parity | carry (no usable pairs: spot * exp((r - q) T))
+    source: str  # parity | carry (no usable pairs: spot * exp((r - q) T)) | chain (read back with the chain)
     pairs: int  # strikes that voted
 
 

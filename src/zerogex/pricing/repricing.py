@@ -21,13 +21,12 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
 from zerogex.domain.chain import Floats
+from zerogex.pricing.normal import ROOT_TWO_PI, compiled
 
 REACH = 37.0  # widths; exp(-37²/2) = 1e-297, the last stop before denormal numbers
 _PER_PERCENT = 0.01
-_ROOT_TWO_PI = math.sqrt(2.0 * math.pi)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,7 +58,7 @@ def gamma_book(
     forward, strike, years, rate, iv, shares = (a[held] for a in (forward, strike, years, rate, iv, shares))
     width = iv * np.sqrt(years)
     center = -(np.log(forward / strike) + 0.5 * width * width)
-    height = _PER_PERCENT * shares * np.exp(-rate * years) * (forward / spot) / (width * _ROOT_TWO_PI)
+    height = _PER_PERCENT * shares * np.exp(-rate * years) * (forward / spot) / (width * ROOT_TWO_PI)
     return GammaBook(spot, *_merged(center, width, height))
 
 
@@ -90,10 +89,8 @@ def net_gex_at(book: GammaBook, spot: float) -> tuple[float, float]:
     return spot * value, value + slope
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
-def _add_bells(
-    center: Floats, width: Floats, height: Floats, first: float, step: float, out: Floats
-) -> None:  # pragma: no cover - compiled
+@compiled
+def _add_bells(center: Floats, width: Floats, height: Floats, first: float, step: float, out: Floats) -> None:
     last = out.size - 1.0
     for i in range(center.size):
         position = (center[i] - first) / step
@@ -119,10 +116,8 @@ def _add_bells(
             out[j] += value
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
-def _bells_at(
-    center: Floats, width: Floats, height: Floats, u: float
-) -> tuple[float, float]:  # pragma: no cover - compiled
+@compiled
+def _bells_at(center: Floats, width: Floats, height: Floats, u: float) -> tuple[float, float]:
     value, slope = 0.0, 0.0
     for i in range(center.size):
         x = (u - center[i]) / width[i]
