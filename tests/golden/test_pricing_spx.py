@@ -1,5 +1,6 @@
-"""A real chain, SPX of 2024-01-05: our own Greeks against the vendor's and against the published net gamma."""
+"""Real chains: SPX of 2024-01-05 against its vendor and the published net gamma; forwards against a regression's."""
 
+import csv
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,23 +14,23 @@ from zerogex.domain.contract import parse_symbol
 from zerogex.domain.iv import IvSource
 from zerogex.pipeline.enrich import EnrichConfig, Enriched, enrich
 
-FILE = (
-    Path(zerogex.__file__).resolve().parents[3] / "shared" / "data" / "chains" / "cboe_csv" / "SPX_2024-01-05.parquet"
-)
+DATA = Path(zerogex.__file__).resolve().parents[3] / "shared" / "data"
 CONFIG = EnrichConfig(rate=0.0535, dividend=0.015, priority=(IvSource.MID,))
 
-pytestmark = pytest.mark.skipif(not FILE.is_file(), reason="the recorded chains of ../shared are not here")
+pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="the recorded chains of ../shared are not here")
+
+
+def read(name: str) -> OptionChain:
+    table = pl.read_parquet(DATA / "chains" / name)
+    columns = ("bid", "ask", "last", "volume", "open_interest", "iv", "delta", "gamma")
+    contracts = [parse_symbol(symbol) for symbol in table["option"]]
+    known = {column: table[column].to_numpy() for column in columns}
+    return build_chain("SPX", table["spot"][0], table["asof"][0], contracts, **known)
 
 
 @pytest.fixture(scope="module")
 def vendor() -> OptionChain:
-    table = pl.read_parquet(FILE)
-    known = {
-        name: table[name].to_numpy()
-        for name in ("bid", "ask", "last", "volume", "open_interest", "iv", "delta", "gamma")
-    }
-    contracts = [parse_symbol(symbol) for symbol in table["option"]]
-    return build_chain("SPX", table["spot"][0], table["asof"][0], contracts, **known)
+    return read("cboe_csv/SPX_2024-01-05.parquet")
 
 
 @pytest.fixture(scope="module")
@@ -48,15 +49,16 @@ def test_net_gamma_is_the_published_one(vendor: OptionChain, own: Enriched) -> N
     assert net_gamma(own.chain) == pytest.approx(-11.4, abs=0.05)
 
 
-def test_on_its_own_forward_net_gamma_does_not_depend_on_the_spot_of_the_payload(vendor: OptionChain) -> None:
+def test_on_its_own_forward_net_gamma_does_not_depend_on_the_spot_of_the_payload(
+    vendor: OptionChain, own: Enriched
+) -> None:
     moved = enrich(replace(vendor, spot=vendor.spot + 5.0), CONFIG)
-    assert net_gamma(moved.chain) == pytest.approx(-11.39, abs=0.01)
+    assert net_gamma(moved.chain) == pytest.approx(net_gamma(own.chain), rel=1e-3)
 
 
-def test_nearly_every_expiration_names_its_own_forward(own: Enriched) -> None:
-    by_parity = [point for point in own.forwards if point.source == "parity"]
-    assert len(by_parity) >= len(own.forwards) - 1
-    ahead = [np.log(point.forward / own.chain.spot) / point.years for point in by_parity if point.years > 0.1]
+def test_every_expiration_names_its_own_forward(own: Enriched) -> None:
+    assert {point.source for point in own.forwards} == {"parity"}
+    ahead = [np.log(point.forward / own.chain.spot) / point.years for point in own.forwards if point.years > 0.1]
     assert min(ahead) > 0.02
     assert max(ahead) < 0.05  # the market's rate less its dividends, per year
 
@@ -70,3 +72,21 @@ def test_our_volatilities_are_the_vendors_to_a_fraction_of_a_point(vendor: Optio
     # the vendor's delta is of another minute and without a dividend factor
     soon = rows & (chain.years < 0.25)
     assert np.median(np.abs(chain.delta - vendor.delta)[soon]) < 5e-3
+
+
+def test_forwards_are_those_of_an_independent_regression_over_all_strikes() -> None:
+    with (DATA / "rates" / "spx_parity_implied_2026.csv").open() as file:
+        expected = {
+            (row["root"], row["expiration"]): float(row["forward"])
+            for row in csv.DictReader(file)
+            if row["session"] == "2026-08-12"
+        }
+    found = enrich(read("cboe_daily/SPX_2026-08-12.parquet"), replace(CONFIG, rate=0.0445)).forwards
+    error = {
+        point: abs(point.forward - expected[key])
+        for point in found
+        if (key := (point.root, point.expiration.isoformat())) in expected
+    }
+    assert len(error) > 40
+    assert np.median(list(error.values())) < 0.15  # points of 7,748
+    assert max(gap for point, gap in error.items() if point.years < 0.3) < 0.6

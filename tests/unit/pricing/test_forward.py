@@ -60,6 +60,13 @@ def test_crossed_one_sided_and_missing_quotes_do_not_vote() -> None:
     assert forward == pytest.approx(FORWARD, abs=0.2)
 
 
+def test_a_quote_wider_than_half_of_its_premium_does_not_vote() -> None:
+    quotes = market(strikes=np.arange(4650.0, 4780.0, 5.0))
+    for name in ("call_bid", "put_bid"):
+        quotes[name][:20] *= 0.2
+    assert solve(quotes)[1] == 6
+
+
 def test_one_strike_alone_is_no_witness() -> None:
     forward, pairs = solve(market(strikes=np.array([4710.0])))
     assert math.isnan(forward)
