@@ -94,7 +94,9 @@ class AnalyzeEngine:
     # -- who to watch ----------------------------------------------------------------------------
 
     async def _underlyings(self) -> Sequence[str]:
-        return self.config.underlyings or await in_thread(self.store.underlyings)
+        if self.config.underlyings is not None:
+            return self.config.underlyings
+        return await in_thread(self.store.underlyings)
 
     async def _listen(self) -> None:
         loop = asyncio.get_running_loop()

@@ -28,6 +28,7 @@ from zerogex.domain.bar import UnderlyingBar
 from zerogex.domain.calendar import Session, minute_of, session_at
 from zerogex.domain.chain import OptionChain
 from zerogex.domain.contract import OptionContract
+from zerogex.domain.iv import IvSource
 from zerogex.domain.quote import OptionQuote, UnderlyingQuote
 from zerogex.engines.follow import ChainFollower, StreamBudget, poll_pause
 from zerogex.engines.ingest_config import IngestConfig
@@ -392,7 +393,7 @@ class UnderlyingIngest:
     def _say_greeks(self, chain: OptionChain) -> None:
         if "first Greek calculated" in self._said:
             return
-        valued = np.flatnonzero(np.isfinite(chain.gamma))
+        valued = np.flatnonzero((chain.gamma > 0) & (chain.iv_source != IvSource.DEFAULT))
         if len(valued):
             row = int(valued[0])
             found = {

@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
 _STEADY_S = 30.0  # a child that ran this long starts again from the first pause
 _LINE_MAX = 1 << 20
+_TURN_S = 2.0
 _PR_SET_PDEATHSIG = 1
 
 Probe = Callable[[], Awaitable[bool]]
@@ -217,14 +218,20 @@ class Supervisor:
         self._stop.set()
 
     async def _drain(self, keepers: Sequence[asyncio.Task[None]]) -> None:
-        """Ask every child once; kill what is left at the deadline."""
+        """Ask every child once, those started last first; kill what is left at the deadline.
+
+        A child that others lean on is asked a little later than they, and never waits long for its turn.
+        """
         self._stop.set()
-        for child in self._children.values():
-            if not self._killed:
-                _signal(child, signal.SIGTERM)
         if not keepers:
             return
-        _, pending = await asyncio.wait(keepers, timeout=self.drain_s)
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self.drain_s
+        for child, keeper in reversed(list(zip(self._children.values(), keepers, strict=True))):
+            if not self._killed:
+                _signal(child, signal.SIGTERM)
+                await asyncio.wait([keeper], timeout=min(_TURN_S, self.drain_s / len(keepers)))
+        _, pending = await asyncio.wait(keepers, timeout=max(deadline - loop.time(), 0.0))
         if pending:
             left = [child.service.name for child in self._children.values() if _is_running(child)]
             log.error("services did not drain in time", extra={"services": ",".join(left), "drain_s": self.drain_s})

@@ -190,12 +190,11 @@ class LiveChain:
     ) -> OptionChain:
         """The followed contracts as a value: raw quotes, no Greeks yet (`enrich` computes them).
 
-        Contracts settled at or before `settled_by` are left out (None: at or before `as_of`).  A vendor's IV
-        stands with source `api`, unless its quote is crossed or it is older than its price.
+        Left out are contracts settled at or before `settled_by` (None: at or before `as_of`) and those
+        nothing was ever heard of.  A vendor's IV stands with source `api`, unless its quote is crossed
+        or it is older than its price.
         """
-        limit = (settled_by or as_of).timestamp()
-        rows = self._followed_rows()
-        rows = rows[self._settlement[rows] > limit]
+        rows = self._known_rows(settled_by or as_of)
         values = self._values[:, rows]
         iv = np.where(self._vendor_iv_stands(rows), values[_IV], np.nan)
         has_iv = ~np.isnan(iv)
@@ -231,13 +230,17 @@ class LiveChain:
 
     def dirty(self, as_of: datetime) -> Bools:
         """The rows of `snapshot(as_of, …)` that changed since `mark_clean`."""
-        rows = self._followed_rows()
-        return self._dirty[rows[self._settlement[rows] > as_of.timestamp()]]
+        return self._dirty[self._known_rows(as_of)]
 
     # -- inside ----------------------------------------------------------------------------------
 
     def _followed_rows(self) -> Ints:
         return np.flatnonzero(self._followed[: len(self._contracts)])
+
+    def _known_rows(self, instant: datetime) -> Ints:
+        """Followed contracts that were heard of and settle after an instant."""
+        rows = self._followed_rows()
+        return rows[(self._event_time[rows] > 0) & (self._settlement[rows] > instant.timestamp())]
 
     def _vendor_iv_stands(self, rows: Ints) -> Bools:
         times = self._times[:, rows]

@@ -244,12 +244,12 @@ class MinuteBuilder:
         self.book.mark(bars)
         spot, spot_time = self.book.spot_at(end)
         chain = None
-        if spot is not None and (bucket.touched or session_at(timestamp) is Session.REGULAR):
+        if spot is not None and len(bucket.chain) and (bucket.touched or session_at(timestamp) is Session.REGULAR):
             chain = bucket.chain.snapshot(
                 end, spot, spot_time=spot_time, settled_by=timestamp, simulated=self.simulated, delayed=self.delayed
             )
-            bucket.spot = spot
-        if not bars and not (chain is not None and len(chain)):
+            chain, bucket.spot = chain if len(chain) else None, spot
+        if not bars and chain is None:
             return []
         return [ClosedMinute(timestamp, end, chain, bars, bucket.late, revision, spot=spot)]
 
