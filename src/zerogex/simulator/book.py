@@ -106,6 +106,8 @@ class DayBook:
         strike, is_call = listed.strike[rows], listed.is_call[rows]
         years = np.maximum((listed.settles[listed.of[rows]] - epoch) / SECONDS_PER_YEAR, 0.0)
         forward = forwards(self.one, spot, years, RATE)
+        if self.seeded is not None:
+            forward = self.seeded.forwards(listed, rows, spot, years, forward)
         log_spot = np.log(spot / (self.one.anchor * self.scale))
         level = at_the_money(self.one, self.seed, self.path.day, log_spot, years, epoch)
         x = standardised(strike, forward, years)

@@ -93,7 +93,7 @@ class Market:
         if start is not None and not session_days()[300] <= trading_date(start) <= session_days()[-30]:
             raise SettingsError(f"the simulator's start {start:%Y-%m-%d} lies outside "
                                 f"{session_days()[300]} to {session_days()[-30]}")  # fmt: skip
-        self.seeds = {chain.underlying: seeded(chain, start) for chain in chains}
+        self.seeds = {chain.underlying: seeded(chain, start, seed) for chain in chains}
         self._scales: dict[str, float] = {name: self._scale_of(one) for name, one in self.seeds.items()}
         self._book = lru_cache(maxsize=24)(self._make_book)
         self._years = lru_cache(maxsize=128)(self._year_range)

@@ -36,7 +36,8 @@ def open_interest(listed: Listing, seed: int, trend: float) -> Ints:
     side = np.where(listed.is_call, 1.0 - put_share, put_share)
     wanted = side * _share_of_side(shape, listed) * weight[listed.of]
     wanted *= np.exp(0.06 * normal(noise_key(seed, "cleared", listed.day), listed.code))
-    return np.floor(wanted + uniform(noise_key(seed, "last contract"), listed.code)).astype(np.int64)
+    held: Ints = np.floor(wanted + uniform(noise_key(seed, "last contract"), listed.code)).astype(np.int64)
+    return held
 
 
 def day_volume(listed: Listing, seed: int, day: date, center: float) -> Floats:

@@ -8,31 +8,43 @@ Farther away the whole file is moved by a whole number of weeks, so that Fridays
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 import numpy as np
 
-from zerogex.domain.calendar import is_session, previous_session, session_close, session_open, trading_date
+from zerogex.domain.calendar import (
+    SECONDS_PER_YEAR,
+    is_session,
+    previous_session,
+    session_close,
+    session_open,
+    trading_date,
+)
 from zerogex.domain.chain import OptionChain
-from zerogex.simulator.instruments import INSTRUMENTS
+from zerogex.pricing.forward import parity_forward
+from zerogex.simulator.instruments import INSTRUMENTS, Instrument
 from zerogex.simulator.listings import Expiry, Listing, assemble_rows, month_end, third_friday
 from zerogex.simulator.noise import Bools, Floats, Ints, normal
 from zerogex.simulator.noise import key as noise_key
-from zerogex.simulator.path import session_days, session_index
-from zerogex.simulator.surface import RATE, forwards, standardised
+from zerogex.simulator.path import day_of, day_path, session_days, session_index
+from zerogex.simulator.surface import RATE, at_the_money, forwards, standardised
 
 NEAR_SESSIONS = 10
 _LEAST_POINTS = 5
+_MOST_CARRY = 0.4  # per year, away from rate minus dividend; a day's forward is off by more only by mistake
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Smile:
-    """One expiry's smile from the file: volatility by standardised log-moneyness, and its level at the money."""
+    """One expiry's smile from the file: volatility by standardised log-moneyness."""
 
     x: Floats
     iv: Floats
-    level: float
+    carry: float  # of the forward, per year
+    level: float = 1.0  # what the simulated market's own at-the-money volatility was when the path met the file
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,17 +81,27 @@ class SeededChain:
         change = np.exp(0.05 * normal(noise_key(seed, "cleared", day), self.listed.code[rows]))
         return np.floor(held * change).astype(np.int64)
 
+    def _by_row(self, listed: Listing, rows: Ints) -> list[tuple[Bools, Smile]]:
+        """The smile of each expiry among some rows, and which rows are its."""
+        known = {(e.date, e.root): s for e, s in zip(self.listed.expiries, self.smiles, strict=True)}
+        of = listed.of[rows]
+        found = [
+            (of == i, known.get((listed.expiries[i].date, listed.expiries[i].root))) for i in np.unique(of).tolist()
+        ]
+        return [(here, smile) for here, smile in found if smile is not None]
+
+    def forwards(self, listed: Listing, rows: Ints, spot: Floats, years: Floats, fallback: Floats) -> Floats:
+        """Spot carried as the file's put-call parity says."""
+        out = fallback.copy()
+        for here, smile in self._by_row(listed, rows):
+            out[here] = spot[here] * np.exp(smile.carry * years[here])
+        return out
+
     def volatility(self, listed: Listing, rows: Ints, x: Floats, level: Floats, fallback: Floats) -> Floats:
         """The file's smiles, moved with the money and scaled with the level of volatility."""
         out = fallback.copy()
-        known = {(e.date, e.root): s for e, s in zip(self.listed.expiries, self.smiles, strict=True)}
-        of = listed.of[rows]
-        for number in np.unique(of).tolist():
-            expiry = listed.expiries[number]
-            smile = known.get((expiry.date, expiry.root))
-            if smile is not None:
-                here = of == number
-                out[here] = np.interp(x[here], smile.x, smile.iv) * level[here] / smile.level
+        for here, smile in self._by_row(listed, rows):
+            out[here] = np.interp(x[here], smile.x, smile.iv) * level[here] / smile.level
         return out
 
 
@@ -148,32 +170,64 @@ def knows(chain: OptionChain) -> bool:
     return one is not None and one.options is not None
 
 
-def seeded(chain: OptionChain, start: datetime | None) -> SeededChain:
+def seeded(chain: OptionChain, start: datetime | None, seed: int) -> SeededChain:
     """A chain made ready for the market; rows with a kind or strike that repeats are dropped."""
     day, shift = moved(chain, start)
     groups, days = rows_and_expiries(chain, shift)
-    there = on_session(day + shift)
+    there, at = on_session(day + shift), session_instant(chain, shift)
     unique = [g[first_of_each(chain.strike[g], chain.is_call[g])] for g in groups]
     listed = assemble_rows(chain.underlying, there, days, [chain.strike[g] for g in unique],
                            [chain.is_call[g] for g in unique], [False] * len(days))  # fmt: skip
     rows = np.concatenate(unique) if unique else np.zeros(0, np.int64)
-    smiles = tuple(_smile(chain, g, e) for g, e in zip(unique, days, strict=True))
-    return SeededChain(chain.underlying, chain.spot, session_instant(chain, shift), listed,
-                       chain.open_interest[rows], chain.volume[rows].astype(float), smiles)  # fmt: skip
-
-
-def _smile(chain: OptionChain, rows: Ints, expiry: Expiry) -> Smile | None:
-    """The out-of-the-money volatilities of one expiry; None where the file has too few."""
     one = INSTRUMENTS[chain.underlying]
-    years = chain.years[rows]
-    forward = forwards(one, chain.spot, years, RATE)
-    strike, iv = chain.strike[rows], chain.iv[rows]
-    out = chain.is_call[rows] == (strike >= forward)
+    meeting, second = day_of(at)
+    log_spot = math.log(float(day_path(seed, one.symbol, meeting, 1.0).price[second]) / one.anchor)
+    years = np.maximum((listed.settles - at.timestamp()) / SECONDS_PER_YEAR, 0.0)
+    levels = at_the_money(one, seed, meeting, log_spot, years, at.timestamp())
+    smiles = [_smile(chain, g, float(level)) for g, level in zip(unique, levels, strict=True)]
+    return SeededChain(chain.underlying, chain.spot, at, listed, chain.open_interest[rows],
+                       chain.volume[rows].astype(float), tuple(_filled(smiles)))  # fmt: skip
+
+
+def _smile(chain: OptionChain, rows: Ints, level: float) -> Smile | None:
+    """The out-of-the-money volatilities of one expiry; None where the file has too few."""
+    one, part = INSTRUMENTS[chain.underlying], chain.select(rows)
+    years = part.years
+    if not len(years) or years[0] <= 0:
+        return None
+    carry = _carry(one, part)
+    forward = chain.spot * np.exp(carry * years)
     with np.errstate(invalid="ignore"):
-        usable = out & (iv > 0.02) & (iv < 4.0) & (years > 0) & (chain.ask[rows] > 0)
+        usable = (part.is_call == (part.strike >= forward)) & (part.iv > 0.02) & (part.iv < 4.0)
+        usable &= (part.ask > 0) | ~(np.nan_to_num(chain.ask) > 0).any()
     if usable.sum() < _LEAST_POINTS:
         return None
-    x = standardised(strike[usable], forward[usable], years[usable])
+    x = standardised(part.strike[usable], forward[usable], years[usable])
     order = np.argsort(x)
-    x, iv = x[order], iv[usable][order]
-    return Smile(x, iv, float(np.interp(0.0, x, iv)))
+    return Smile(x[order], part.iv[usable][order], carry, level)
+
+
+def _carry(one: Instrument, part: OptionChain) -> float:
+    """What the forward of one expiry grows by in a year: from put-call parity, or the market's own."""
+    years = float(part.years[0])
+    calls, puts = part.select(part.is_call), part.select(~part.is_call)
+    _, mine, theirs = np.intersect1d(calls.strike, puts.strike, return_indices=True)
+    own = math.log(float(forwards(one, part.spot, np.array([years]), RATE)[0]) / part.spot) / years
+    forward, _ = parity_forward(calls.strike[mine], calls.bid[mine], calls.ask[mine], puts.bid[theirs],
+                                puts.ask[theirs], years, RATE, part.spot)  # fmt: skip
+    if not forward > 0:
+        return own
+    return max(min(math.log(forward / part.spot) / years, own + _MOST_CARRY), own - _MOST_CARRY)
+
+
+def _filled(smiles: list[Smile | None]) -> Iterator[Smile | None]:
+    """Expiries without a smile of their own (expired in the file) take the next one's, or the one before."""
+    following: list[Smile | None] = []
+    after: Smile | None = None
+    for smile in reversed(smiles):
+        after = smile or after
+        following.append(after)
+    before: Smile | None = None
+    for smile, later in zip(smiles, reversed(following), strict=True):
+        before = smile or before
+        yield smile or (replace(later, carry=0.0) if later else before)

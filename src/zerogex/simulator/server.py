@@ -84,13 +84,13 @@ class Gate:
         length = len(scope.get("raw_path") or path.encode()) + len(scope.get("query_string", b""))
         if length > _LONGEST_URL:
             raise Refused(414, "URITooLong", "Request-URI Too Large")
+        if not path.startswith(("/v2/", "/v3/")):
+            return {}
         status = self.exchange.failing_status(path)
         if status:
             raise Refused(
                 status, _ERRORS.get(status, "InternalServerError"), _MESSAGES.get(status, "Switched on as a fault")
             )
-        if not path.startswith(("/v2/", "/v3/")):
-            return {}
         token = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
         self.exchange.authorize(token.decode("latin-1"))
         resource = next((name for start, name in _RESOURCES if path.startswith(start)), None)

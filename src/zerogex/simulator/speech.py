@@ -55,23 +55,20 @@ class Speech:
     async def _speak(self, listener: asyncio.Task[None]) -> str:
         if self.exchange.faults.empty_200_close:
             return "empty"
-        if not (self._silent() or self.exchange.faults.heartbeat_only) and not await self._say(
-            await asyncio.to_thread(self.source.first)
-        ):
-            return "cut"
+        begun = False
         while True:
-            await asyncio.wait({listener}, timeout=self.exchange.config.turn_s)
-            if listener.done():
-                return "client left"
             end = await self._fate()
             if end:
                 return end
-            if self._silent():
-                continue
-            said = self.source.turn() if not self.exchange.faults.heartbeat_only else []
-            if not await self._say(said):
-                return "cut"
-            if time.monotonic() - self.spoke >= self.exchange.config.heartbeat_s:
+            if not (self._silent() or self.exchange.faults.heartbeat_only):
+                said = self.source.turn() if begun else await asyncio.to_thread(self.source.first)
+                begun = True
+                if not await self._say(said):
+                    return "cut"
+            await asyncio.wait({listener}, timeout=self.exchange.config.turn_s)
+            if listener.done():
+                return "client left"
+            if not self._silent() and time.monotonic() - self.spoke >= self.exchange.config.heartbeat_s:
                 await self._beat()
 
     def _silent(self) -> bool:
