@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -144,23 +145,23 @@ def test_impossible_rows_cost_only_themselves(
     assert reported.rejected == {"price": 3, "strike": 1, "count": 1, "symbol": 3}
 
 
-@pytest.mark.parametrize(
-    ("table", "column", "value"),
-    [(t, c, v) for t, c in [("option_chains", "bid"), ("option_chains", "gamma"), ("underlying_quotes", "close"),
-                            ("option_latest", "implied_volatility"), ("option_latest", "ask")]
-     for v in ("NaN", "Infinity", "-Infinity")],
-)  # fmt: skip
 def test_the_database_itself_lets_no_nan_and_no_infinity_in(
-    store: PostgresStore, database: DatabaseConfig, make_chain: MakeChain, table: str, column: str, value: str
+    store: PostgresStore, database: DatabaseConfig, make_chain: MakeChain
 ) -> None:
     chain = make_chain(strikes=2)
     store.write_minute(batch(chain, bar()))
     store.write_latest(chain, np.ones(len(chain), bool))
-    with (
-        psycopg.connect(**database.parameters()) as connection,
-        pytest.raises((psycopg.DataError, psycopg.IntegrityError)),
-    ):
-        connection.execute(f"UPDATE {table} SET {column} = '{value}'")
+    numbers = {
+        "option_chains": ("bid", "ask", "last", "strike", "gamma", "implied_volatility", "forward", "rate"),
+        "option_latest": ("bid", "ask", "implied_volatility", "vega"),
+        "underlying_quotes": ("open", "high", "low", "close"),
+        "chain_minutes": ("spot",),
+    }
+    with psycopg.connect(**database.parameters(), autocommit=True) as connection:
+        for table, columns in numbers.items():
+            for column, value in itertools.product(columns, ("NaN", "Infinity", "-Infinity")):
+                with pytest.raises((psycopg.DataError, psycopg.IntegrityError)):
+                    connection.execute(f"UPDATE {table} SET {column} = '{value}'")
 
 
 def test_a_new_york_day_is_a_partition(store: PostgresStore, database: DatabaseConfig, make_chain: MakeChain) -> None:
@@ -246,7 +247,7 @@ def test_live_and_simulated_data_do_not_mix(store: PostgresStore, make_chain: Ma
     assert store.feed_state() == simulated
     store.write_minute(batch(make_chain()))
     store.announce_feed(replace(simulated, speed=1.0))
-    with pytest.raises(OriginConflict, match="holds simulated data .* must not be mixed with live data"):
+    with pytest.raises(OriginConflict, match=r"holds simulated data .* must not be mixed with live data"):
         store.announce_feed(live)
     assert store.feed_state().simulated
 
@@ -306,7 +307,7 @@ def test_a_database_without_our_schema_says_what_to_run(postgres_server, databas
 
 
 def test_an_unknown_query_or_parameter_is_answered_with_the_known_ones(store: PostgresStore) -> None:
-    with pytest.raises(StoreError, match="there is no query 'nonsense'; there are .*gex_summary"):
+    with pytest.raises(StoreError, match=r"there is no query 'nonsense'; there are .*gex_summary"):
         store.query("nonsense")
     with pytest.raises(StoreError, match="has no parameter colour; it takes symbol"):
         store.query("gex-summary", colour="red")

@@ -43,7 +43,7 @@ MINUTE = datetime(2026, 2, 20, 14, 30, tzinfo=UTC)
 def table(count: int, seed: int, *, strike: bool = True, expiration: bool = True) -> ExposureTable:
     random = np.random.default_rng(seed)
     totals: dict[str, Any] = {
-        name: random.integers(0, 10**6, count) if "volume" in name and "gex" not in name or "interest" in name
+        name: random.integers(0, 10**6, count) if ("volume" in name and "gex" not in name) or "interest" in name
         else random.normal(0, 1e9, count) for name in TOTALS
     }  # fmt: skip
     days = np.array(["2026-02-20", "2026-03-20"], "datetime64[D]")[np.arange(count) % 2]

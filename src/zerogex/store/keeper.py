@@ -47,7 +47,8 @@ log = logging.getLogger("zerogex.store.keeper")
 ROLE = "zerogex"
 NOBODY = 65534
 POLL_S = 0.1
-STARTS_MAX = 8  # failed starts in a row before giving up
+STARTS_MAX = 8  # failed starts in a row before giving up on a server that once ran
+FIRST_STARTS_MAX = 3  # and on one that never did
 STARTED_S = 5.0  # a server that lived this long had started
 STOP_S = 30.0  # a fast shutdown that takes longer becomes an immediate one
 LOG_BYTES_MAX = 8_000_000
@@ -289,8 +290,8 @@ class Keeper:
         make_data(self.home, self.binaries, identity)
         data = self.home / "postgres"
         _own(data, identity.owner)
-        failures = 0
-        while failures < STARTS_MAX:
+        failures, failures_max = 0, FIRST_STARTS_MAX
+        while failures < failures_max:
             clear_stale_pid(data)
             folder = socket_folder(self.home, identity.owner)
             started = time.monotonic()
@@ -301,10 +302,12 @@ class Keeper:
             finally:
                 if folder.parent != self.home:
                     shutil.rmtree(folder, ignore_errors=True)
-            failures = 1 if time.monotonic() - started > STARTED_S else failures + 1
+            failures += 1
+            if time.monotonic() - started > STARTED_S:
+                failures, failures_max = 1, STARTS_MAX
             log.warning("server ended by itself with %s; starting it again", server.returncode)
             time.sleep(POLL_S * failures)
-        raise Halt(f"the server failed to start {STARTS_MAX} times in a row; the log above says why")
+        raise Halt(f"the server failed to start {failures} times in a row; the log above says why")
 
     def _on_signal(self, number: int, frame: object) -> None:
         self.asked_to_stop = True  # without a grace, but never while somebody uses the server

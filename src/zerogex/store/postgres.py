@@ -88,6 +88,18 @@ class PostgresStore:
 
         self._do(announce)
 
+    def forget_after(self, instant: datetime) -> None:
+        """Drop every row from an instant on, and the latest rows; raises OriginConflict unless data are simulated."""
+        state = self.feed_state()
+        if state is not None and not state.simulated:
+            raise OriginConflict(f"{self.config.place} holds live data; only simulated minutes can be simulated anew")
+
+        def forget(connection: Connection) -> None:
+            with connection.transaction():
+                connection.execute(statement("forget_after"), {"instant": instant})
+
+        self._do(forget)
+
     def writer_lock(self, underlying: str) -> AbstractContextManager[None]:
         """The sole right to write an underlying while held; raises LockHeld naming the holder."""
         return self._locks.hold(underlying)

@@ -3,17 +3,26 @@
 -- Prices come back as plain numbers; times are timestamptz, which the command line shows in New York time.
 
 -- gex_summary --
--- The newest analyses: totals, flip, walls, max pain, ratios, coverage.
--- symbol: underlying, all if left out; limit: rows, 20 if left out
-SELECT underlying, timestamp, data_timestamp, spot, net_gex, call_gex, put_gex, gross_gex, gex_shares_per_dollar,
+-- The newest analyses of each underlying: totals, flip, walls, max pain, ratios, coverage.
+-- symbol: underlying, all if left out; limit: analyses of each, 1 if left out
+WITH RECURSIVE known AS (
+    (SELECT underlying FROM gex_summary ORDER BY underlying LIMIT 1)
+    UNION ALL
+    SELECT (SELECT underlying FROM gex_summary WHERE underlying > known.underlying ORDER BY underlying LIMIT 1)
+    FROM known WHERE known.underlying IS NOT NULL
+)
+SELECT newest.underlying, timestamp, data_timestamp, spot, net_gex, call_gex, put_gex, gross_gex, gex_shares_per_dollar,
        gamma_flip, gamma_flip_status, gamma_flip_reason, call_wall, put_wall, max_gamma_strike,
        max_pain, max_pain_expiration, put_call_ratio_oi, put_call_ratio_volume, expected_move,
        dex, vanna_exposure, charm_exposure, vega_exposure, volume_gex,
        contracts, contracts_used, coverage_pct, stale_s, dealer_model, rate, simulated, code_version, created_at
-FROM gex_summary
-WHERE %(symbol)s::text IS NULL OR underlying = %(symbol)s
-ORDER BY timestamp DESC, underlying
-LIMIT coalesce(%(limit)s, 20)
+FROM known CROSS JOIN LATERAL (
+    SELECT * FROM gex_summary
+    WHERE gex_summary.underlying = known.underlying
+    ORDER BY timestamp DESC LIMIT coalesce(%(limit)s, 1)
+) AS newest
+WHERE %(symbol)s::text IS NULL OR newest.underlying = %(symbol)s
+ORDER BY newest.underlying, timestamp DESC
 
 -- gex_strikes --
 -- GEX by strike of the newest analysis, all expirations summed.

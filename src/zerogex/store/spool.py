@@ -13,7 +13,7 @@ import os
 import struct
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -123,7 +123,8 @@ class SpoolFile:
                 data = data[os.write(self._descriptor, data) :]
             os.fsync(self._descriptor)
         except OSError:
-            os.ftruncate(self._descriptor, size)
+            with suppress(OSError):  # a torn tail is recognised when it is read
+                os.ftruncate(self._descriptor, size)
             raise
 
     def pending(self) -> Iterator[tuple[int, MinuteBatch]]:

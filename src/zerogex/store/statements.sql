@@ -492,3 +492,14 @@ SELECT payload::text FROM gex_live WHERE underlying = %(underlying)s
 SELECT * FROM gex_summary
 WHERE underlying = %(underlying)s AND timestamp >= %(start)s AND timestamp < %(end)s
 ORDER BY timestamp
+
+-- forget_after --
+-- Drop what a simulated market said of a time that is now to be simulated anew; the latest rows speak of that time.
+WITH quotes AS (DELETE FROM underlying_quotes WHERE timestamp >= %(instant)s),
+     chains AS (DELETE FROM option_chains WHERE timestamp >= %(instant)s),
+     minutes AS (DELETE FROM chain_minutes WHERE timestamp >= %(instant)s),
+     summaries AS (DELETE FROM gex_summary WHERE timestamp >= %(instant)s),
+     cells AS (DELETE FROM gex_calculations WHERE timestamp >= %(instant)s),
+     latest_options AS (DELETE FROM option_latest),
+     latest_underlyings AS (DELETE FROM underlying_latest)
+DELETE FROM gex_live

@@ -1,0 +1,235 @@
+"""No closed minute is lost, and none is counted twice: killed processes, absent databases, damaged files."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from zerogex.domain.bar import MinuteBar
+from zerogex.domain.chain import OptionChain
+from zerogex.errors import LockHeld, StoreError, StoreUnavailable
+from zerogex.ports import MinuteBatch
+from zerogex.store.config import DatabaseConfig
+from zerogex.store.connections import connect
+from zerogex.store.embedded import EmbeddedServer
+from zerogex.store.postgres import PostgresStore
+from zerogex.store.spool import Spool
+
+MINUTE = datetime(2026, 2, 20, 14, 30, tzinfo=UTC)
+STEPS = ("after_spool_fsync", "before_commit", "after_commit", "before_spool_trim", "after_trim")
+PRELUDE = """
+    import os, signal, sys
+    from datetime import UTC, datetime
+    from pathlib import Path
+    from uuid import UUID
+    from zerogex.domain.bar import MinuteBar
+    from zerogex.ports import MinuteBatch
+    from zerogex.store.config import DatabaseConfig
+    from zerogex.store.postgres import PostgresStore
+    config = DatabaseConfig(host=sys.argv[1], port=int(sys.argv[2]), dbname=sys.argv[3], user="zerogex")
+    start = datetime(2026, 2, 20, 14, 30, tzinfo=UTC)
+    bar = MinuteBar("SPX", start, 1.0, 2.0, 0.5, 1.5, 10, 20)
+    batch = MinuteBatch(UUID(int=7), "SPX", start, None, (bar,))
+"""
+
+
+def run(program: str, database: DatabaseConfig, *arguments: str, **options) -> subprocess.Popen[str]:
+    """Another process, speaking to the same database."""
+    command = [sys.executable, "-c", textwrap.dedent(PRELUDE) + textwrap.dedent(program)]
+    where = [database.host, str(database.port), database.dbname, *arguments]
+    return subprocess.Popen([*command, *where], stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True, **options)
+
+
+def batch(minute: int = 0, chain: OptionChain | None = None) -> MinuteBatch:
+    timestamp = MINUTE + timedelta(minutes=minute)
+    return MinuteBatch(uuid4(), "SPX", timestamp, chain, (MinuteBar("SPX", timestamp, 1.0, 2.0, 0.5, 1.5, 10, 20),))
+
+
+def stored(store: PostgresStore) -> int:
+    return len(store.bars("SPX", MINUTE, MINUTE + timedelta(days=1)))
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_process_killed_at_any_step_loses_no_minute_and_doubles_none(
+    step: str, store: PostgresStore, database: DatabaseConfig, tmp_path: Path
+) -> None:
+    program = """
+        def step(name):
+            if name == sys.argv[5]:
+                os.kill(os.getpid(), signal.SIGKILL)
+        PostgresStore(config, spool=Path(sys.argv[4]), on_step=step).write_minute(batch)
+    """
+    with run(program, database, str(tmp_path / "spool"), step) as process:
+        assert process.wait() == -signal.SIGKILL
+    assert store.recover("SPX") == (0 if step == "after_trim" else 1)
+    assert store.recover("SPX") == 0
+    assert stored(store) == 1
+    with connect(database) as connection:
+        assert connection.execute("SELECT count(*), min(batch_id::text) FROM ingest_batches").fetchone() == (
+            1,
+            "00000000-0000-0000-0000-000000000007",
+        )
+
+
+def test_a_held_lock_names_its_holder_and_ends_with_the_holder(store: PostgresStore, database: DatabaseConfig) -> None:
+    program = """
+        with PostgresStore(config).writer_lock("SPX"):
+            print("held", flush=True)
+            sys.stdin.read()
+    """
+    with run(program, database) as holder:
+        assert holder.stdout is not None and holder.stdout.readline() == "held\n"
+        with pytest.raises(LockHeld, match=rf"SPX is already being written by .*process {holder.pid} on "):
+            store.writer_lock("SPX").__enter__()
+        with store.writer_lock("SPY"):
+            pass
+        holder.kill()
+    for _ in range(100):  # the server notices the closed socket by itself
+        try:
+            with store.writer_lock("SPX"), pytest.raises(LockHeld, match="by this process"):
+                store.writer_lock("SPX").__enter__()
+            return
+        except LockHeld:
+            pass
+    pytest.fail("the lock outlived its holder")
+
+
+def test_a_writer_that_lost_its_lock_to_another_is_fenced_off(
+    store: PostgresStore, database: DatabaseConfig, tmp_path: Path
+) -> None:
+    def cut_lock_session(connection: psycopg.Connection) -> None:
+        text = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name ~ 'zerogex-writer'"
+        connection.execute(text)
+
+    second = PostgresStore(database, spool=tmp_path / "second")
+    with connect(database, autocommit=True) as admin, store.writer_lock("SPX"):
+        store.write_minute(batch(0))
+        cut_lock_session(admin)
+        store.write_minute(batch(1))  # nobody was faster: the lock is taken again
+        cut_lock_session(admin)
+        with second.writer_lock("SPX"):
+            second.write_minute(batch(2))
+            with pytest.raises(LockHeld, match="already being written"):
+                store.write_minute(batch(3))
+            with pytest.raises(LockHeld, match="lost its lock"):
+                store._write_batch(batch(4))
+        assert stored(store) == 3
+    assert store.recover("SPX") == 1  # the refused minute waited in the spool
+    assert stored(store) == 4
+    second.close()
+
+
+def test_a_commit_cut_off_before_its_answer_is_applied_once(store: PostgresStore, database: DatabaseConfig) -> None:
+    """The session dies right before COMMIT, and right after it: the batch's id tells which."""
+    for step in ("before_commit", "after_commit"):
+        cut = []
+
+        def on_step(name: str, step: str = step, cut: list[str] = cut) -> None:
+            if name == step and not cut:
+                cut.append(name)
+                raise psycopg.OperationalError("server closed the connection unexpectedly")
+
+        store._on_step = on_step
+        store.write_minute(batch(len(step)))
+        assert cut
+    assert stored(store) == 2
+    with connect(database) as connection:
+        assert connection.execute("SELECT count(*) FROM ingest_batches").fetchone() == (2,)
+
+
+def test_while_the_database_is_away_minutes_wait_in_the_spool_in_order(
+    store: PostgresStore, database: DatabaseConfig, tmp_path: Path, make_chain: Callable[..., OptionChain]
+) -> None:
+    spool = tmp_path / "away"
+    away = PostgresStore(replace(database, host="127.0.0.1", port=1), spool=spool)
+    batches = [batch(minute, make_chain(seed=minute)) for minute in range(5)]
+    for each in batches:
+        away.write_minute(each)
+    with pytest.raises(StoreUnavailable):
+        away.recover("SPX")
+    with pytest.raises(StoreUnavailable, match="cannot reach"):
+        away.write_latest(make_chain(), make_chain().is_call)
+    with Spool(spool).open("SPX") as file:
+        assert [kept.batch_id for _, kept in file.pending()] == [each.batch_id for each in batches]
+
+    back = PostgresStore(database, spool=spool)
+    back.write_minute(batch(5))  # the next success drains what waited
+    assert stored(back) == 6
+    assert back.recover("SPX") == 0
+    back.close()
+
+
+def test_without_a_spool_an_absent_database_is_an_error(database: DatabaseConfig) -> None:
+    with pytest.raises(StoreUnavailable, match="cannot reach"):
+        PostgresStore(replace(database, host="127.0.0.1", port=1)).write_minute(batch())
+
+
+def test_a_full_spool_disk_is_no_loss_while_the_database_is_there(
+    store: PostgresStore, database: DatabaseConfig, tmp_path: Path
+) -> None:
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("no /dev/full on this system")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "SPX.spool").symlink_to(full)
+    there = PostgresStore(database, spool=tmp_path / "full")
+    there.write_minute(batch())
+    assert stored(there) == 1
+    there.close()
+    away = PostgresStore(replace(database, host="127.0.0.1", port=1), spool=tmp_path / "full")
+    with pytest.raises(StoreError, match=r"neither in the spool .*No space left.* nor in the database") as caught:
+        away.write_minute(batch())
+    assert caught.value.exit_code == 74
+
+
+def test_a_minute_the_database_refuses_for_good_steps_aside(
+    store: PostgresStore, database: DatabaseConfig, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with connect(database) as connection:  # a rule that our own validation does not know
+        connection.execute("ALTER TABLE underlying_quotes ADD CHECK (extract(minute FROM timestamp) <> 31)")
+    for minute in range(3):
+        store.write_minute(batch(minute))
+    assert stored(store) == 2
+    assert store.recover("SPX") == 0
+    assert (tmp_path / "spool" / "SPX.refused").stat().st_size > 0
+    assert "minute refused" in caplog.messages
+
+
+@pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[EmbeddedServer]:
+    with EmbeddedServer(tmp_path / "own", grace_s=0.0) as server:
+        yield server
+        server.stop(wait_s=20)
+
+
+def test_a_server_killed_in_the_middle_comes_back_and_the_minutes_with_it(
+    own_server: EmbeddedServer, tmp_path: Path, make_chain: Callable[..., OptionChain]
+) -> None:
+    store = PostgresStore(own_server.config("crash"), spool=tmp_path / "spool")
+    store.migrate()
+    with store.writer_lock("SPX"):
+        chain = make_chain()
+        store.write_minute(batch(0, chain))
+        store.write_latest(chain, chain.is_call)
+        postmaster = int((own_server.data / "postmaster.pid").read_text().splitlines()[0])
+        os.kill(postmaster, signal.SIGKILL)
+        for minute in range(1, 4):
+            store.write_minute(batch(minute, chain))  # each is durable, wherever it went
+        own_server.start()
+        store.write_minute(batch(4, chain))
+        assert stored(store) == 5
+        assert store.latest_chain("SPX") is None  # unlogged, so emptied
+        store.write_latest(chain, ~chain.is_call)
+        assert len(store.latest_chain("SPX")) == len(chain)
+    store.close()
