@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from zerogex.engines.ingest import IngestConfig
     from zerogex.pipeline.enrich import EnrichConfig
     from zerogex.ports import MarketData
-    from zerogex.serving.app import ServingConfig
+    from zerogex.serving.config import ServingConfig
     from zerogex.simulator.server import Simulator
     from zerogex.store.config import DatabaseConfig
     from zerogex.store.postgres import PostgresStore
@@ -154,7 +154,8 @@ def simulator_url(settings: Settings) -> str:
 
 def market_data(loaded: Loaded, clock: Clock) -> MarketData:
     """The provider of these settings."""
-    from zerogex.providers.tradestation.client import TradeStation, TradeStationConfig
+    from zerogex.providers.tradestation.client import TradeStation
+    from zerogex.providers.tradestation.config import TradeStationConfig
 
     settings = loaded.settings
     simulated = settings.simulated
@@ -244,9 +245,15 @@ def analyze_config(loaded: Loaded) -> AnalyzeConfig:
 
 def serving_config(settings: Settings) -> ServingConfig:
     """Where the page is served."""
-    from zerogex.serving.app import ServingConfig
+    from zerogex.serving.config import ServingConfig
 
-    return ServingConfig(host=settings.serve_host, port=settings.serve_port, version=__version__)
+    return ServingConfig(
+        host=settings.serve_host,
+        port=settings.serve_port,
+        symbols=settings.underlyings,
+        version=__version__,
+        allow_remote=settings.serve_behind_proxy,
+    )
 
 
 def read_chain(path: Path) -> Any:

@@ -168,6 +168,9 @@ class Settings(BaseSettings):
         Path("~/.zerogex"), PL, "Folder for the embedded database, the spool and tokens.", example="~/.zerogex"
     )
     serve_host: str = setting("127.0.0.1", PL, "Address the page and the API listen on.")
+    serve_behind_proxy: bool = setting(
+        False, PL, "A proxy with TLS and authentication stands before SERVE_HOST, which may then be any address."
+    )
     serve_port: int = setting(8642, PL, "Port of the page and the API; 0 picks a free one.", ge=0, le=65535)
 
     @field_validator("iv_priority")

@@ -13,9 +13,15 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zerogex.domain.calendar import NEW_YORK
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+MOST_COLUMNS, FEW_COLUMNS = 20, 6  # more than these do not stand side by side
+GUTTER = 2
 
 
 class Output(StrEnum):
@@ -94,6 +100,16 @@ def number(value: float) -> str:
     return f"{value:.4f}" if size >= 0.0001 else f"{value:.2e}"
 
 
+def _records(console: Console, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """One value a line: what does not fit side by side."""
+    width = max(map(len, columns))
+    for count, row in enumerate(rows):
+        if count:
+            console.print()
+        for name, value in zip(columns, row, strict=True):
+            console.print(f"{name:<{width}}  {human(value)}", markup=False, soft_wrap=True)
+
+
 def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str) -> None:
     from rich.console import Console
     from rich.table import Table
@@ -104,15 +120,46 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str) ->
     if not rows:
         console.print("(no rows)", markup=False)
         return
-    if len(rows) == 1 and len(columns) > 6:
-        width = max(map(len, columns))
-        for name, value in zip(columns, rows[0], strict=True):
-            console.print(f"{name:<{width}}  {human(value)}", markup=False, soft_wrap=True)
+    if len(columns) > MOST_COLUMNS or (len(rows) == 1 and len(columns) > FEW_COLUMNS):
+        _records(console, columns, rows)
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    numeric = [all(isinstance(row[i], int | float | Decimal | None) for row in rows) for i in range(len(columns))]
-    for name, right in zip(columns, numeric, strict=True):
-        table.add_column(name, justify="right" if right else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*map(human, row))
-    console.print(table, markup=False)
+    columns, rows = _hoist_constants(console, columns, rows)
+    cells = [[human(value) for value in row] for row in rows]
+    widths = [
+        max(len(line) for line in (*name.split("_"), *column)) for name, *column in zip(columns, *cells, strict=True)
+    ]
+    for part in _blocks(widths, console.width):
+        table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, GUTTER, 0, 0))
+        for index in part:
+            right = all(isinstance(row[index], int | float | Decimal | None) for row in rows)
+            table.add_column(columns[index].replace("_", "\n"), justify="right" if right else "left", overflow="fold")
+        for row in cells:
+            table.add_row(*(row[index] for index in part))
+        console.print(table, markup=False)
+
+
+def _hoist_constants(
+    console: Console, columns: Sequence[str], rows: Sequence[Sequence[Any]]
+) -> tuple[list[str], list[list[Any]]]:
+    """Say once, above the table, what is the same in every row; give back the rest."""
+    same = [len(rows) > 1 and all(row[i] == rows[0][i] for row in rows) for i in range(len(columns))]
+    if all(same):
+        same = [False] * len(columns)
+    said = [f"{columns[i]} {human(rows[0][i])}" for i in range(len(columns)) if same[i]]
+    if said:
+        console.print(" · ".join(said), markup=False, style="dim")
+    kept = [i for i in range(len(columns)) if not same[i]]
+    return [columns[i] for i in kept], [[row[i] for i in kept] for row in rows]
+
+
+def _blocks(widths: Sequence[int], limit: int) -> list[list[int]]:
+    """Column indexes in groups that fit the terminal; each group begins with the first column, the key."""
+    blocks: list[list[int]] = [[0]]
+    used = widths[0] + GUTTER
+    for index in range(1, len(widths)):
+        if used + widths[index] + GUTTER > limit and len(blocks[-1]) > 1:
+            blocks.append([0])
+            used = widths[0] + GUTTER
+        blocks[-1].append(index)
+        used += widths[index] + GUTTER
+    return blocks

@@ -1,4 +1,7 @@
-"""`zerogex show VIEW`: what is stored, as a table for people or rows for programs."""
+"""`zerogex show VIEW`: what is stored, as a table for people or rows for programs.
+
+The views are the named queries of store/queries.sql; a new query there is a new view here.
+"""
 
 from __future__ import annotations
 
@@ -9,30 +12,29 @@ import typer
 from zerogex import app, settings
 from zerogex.cli.output import Output, emit
 
-VIEWS = {
-    "gex-summary": "The newest GEX summary of each underlying.",
-    "gex-strikes": "GEX by strike of the newest summary, largest first.",
-    "latest": "The newest row of every table.",
-    "stats": "How much is stored, and from when to when.",
-}
-
 
 def show(
-    view: Annotated[str, typer.Argument(help=f"One of: {', '.join(VIEWS)}.")],
+    view: Annotated[str | None, typer.Argument(help="Which view; left out: the list of them.")] = None,
     output: Annotated[Output, typer.Option("-o", "--output", help="table, json, csv or ndjson.")] = Output.TABLE,
     underlying: Annotated[str | None, typer.Option("--underlying", "-u", help="Only this symbol.")] = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=100_000, help="At most this many rows.")] = 20,
+    limit: Annotated[int | None, typer.Option("--limit", "-n", min=1, max=1_000_000, help="How many rows.")] = None,
 ) -> None:
     """Show a view of the database."""
-    if view not in VIEWS:
-        raise typer.BadParameter(f"{view!r} is not a view; expected one of {', '.join(VIEWS)}", param_hint="VIEW")
-    loaded = settings.load()
-    with app.open_store(loaded) as store:
-        columns, rows = store.query(
-            view.replace("-", "_"), underlying=underlying.upper() if underlying else None, limit=limit
-        )
-        simulated = bool((state := store.feed_state()) and state.simulated)
-    mark = "  [SIMULATED]" if simulated else ""
-    emit(columns, rows, output, title=f"{VIEWS[view]}{mark}")
+    from zerogex.store.sql import queries
+
+    views = {name.replace("_", "-"): query for name, query in queries().items()}
+    if view is None:
+        emit(("view", "what it shows"), [(name, query.description) for name, query in views.items()], output)
+        return
+    if view not in views:
+        raise typer.BadParameter(f"{view!r} is not a view; expected one of {', '.join(views)}", param_hint="VIEW")
+    query = views[view]
+    given = {"symbol": underlying.upper() if underlying else None, "limit": limit}
+    known = {name: value for name, value in given.items() if name in query.parameters}
+    with app.open_store(settings.load()) as store:
+        columns, rows = store.query(query.name, **known)
+        state = store.feed_state()
+    mark = " [SIMULATED]" if state is not None and state.simulated else ""
+    emit(columns, rows, output, title=f"{query.description}{mark}")
     if not rows:
         typer.echo("zerogex: nothing stored yet; start the platform with `zerogex up`", err=True)
