@@ -10,7 +10,7 @@ NEW_YORK = ZoneInfo("America/New_York")
 
 
 def reference_bars(bars, until):
-    """{start: (open, high, low, close, up, down)} of the minutes over by `until`, volumes cumulative over the ET day."""
+    """{start: (open, high, low, close, up, down)} of the minutes over by `until`, volumes over the ET day."""
     readings = {}
     for bar in bars:
         rank = (
@@ -33,7 +33,7 @@ def reference_bars(bars, until):
 
 
 def reference_options(quotes, contracts, minutes):
-    """{(start, symbol): (bid, ask, last, volume, open_interest)} as known at the end of each minute of one option day."""
+    """{(start, symbol): (bid, ask, last, volume, open_interest)} at the end of each minute of one option day."""
     ordered = sorted(quotes, key=lambda q: q.event_time)
     out = {}
     for start in minutes:

@@ -65,10 +65,14 @@ def bar_readings(draw):
             path.append(path[-1] + draw(st.integers(-20, 20)) / 100)
             up, down = up + draw(st.integers(0, 50)), down + draw(st.integers(0, 50))
             heard = start + timedelta(seconds=tenths / 10)
-            out.append(UnderlyingBar("SPY", start, path[0], max(path), min(path), path[-1], up, down, heard, False, True))
+            out.append(
+                UnderlyingBar("SPY", start, path[0], max(path), min(path), path[-1], up, down, heard, False, True)
+            )
         if draw(st.booleans()):
             heard = start + timedelta(seconds=60 + draw(st.integers(0, 10)) / 10)
-            out.append(UnderlyingBar("SPY", start, path[0], max(path), min(path), path[-1], up, down, heard, True, True))
+            out.append(
+                UnderlyingBar("SPY", start, path[0], max(path), min(path), path[-1], up, down, heard, True, True)
+            )
     return out
 
 

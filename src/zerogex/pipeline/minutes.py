@@ -189,8 +189,9 @@ class MinuteBuilder:
         silent = (self._bucket_of(second) - self._open) // self.bucket
         frozen = self.live.copy()
         if silent > FILL_MAX:
-            self._end_one(frozen, shared=False)
-            self.counts.gaps += silent - 1
+            self.counts.gaps += silent - self._touched
+            if self._touched:
+                self._end_one(frozen, shared=False)
             self._open = self._bucket_of(second)
         while self._open + self.bucket <= second:
             if silent > 1 and not frozen.counts_day_of(_utc(self._open)):
