@@ -51,11 +51,16 @@ def next_open(now: datetime) -> datetime:
 
 
 def age_seconds(document: Document, moment: Moment) -> float | None:
-    """Market seconds since the newest quote the document rests on; None where it does not say."""
+    """Market seconds since the newest quote the document rests on; None where it does not say.
+
+    `data_timestamp` is the instant the chain was valued at; `coverage.stale_s` says how old its
+    newest quote was by then.
+    """
     stamp = document.get("data_timestamp")
     if not isinstance(stamp, str):
         return None
-    return round(max((moment.now - datetime.fromisoformat(stamp)).total_seconds(), 0.0), 3)
+    before = (document.get("coverage") or {}).get("stale_s") or 0.0
+    return round(max((moment.now - datetime.fromisoformat(stamp)).total_seconds() + before, 0.0), 3)
 
 
 def state(document: Document, moment: Moment) -> str:

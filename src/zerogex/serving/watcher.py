@@ -67,6 +67,7 @@ class Watcher:
         up: bool | None = None
         while not self._stop.is_set():
             try:
+                self._listen()
                 self._rescan()
                 if up is not True:
                     log.info("store reached", extra={"symbols": sorted(self._newest)})
@@ -83,6 +84,11 @@ class Watcher:
                 log.exception("watcher failed; trying again")
                 self._stop.wait(RETRY_S)
 
+    def _listen(self) -> None:
+        """Open the session that hears notices before reading: what is written meanwhile is heard after."""
+        for _ in self._store.notices(0.001):
+            break
+
     def _rescan(self) -> None:
         symbols = list(self._store.underlyings())
         for symbol in symbols:
@@ -91,16 +97,20 @@ class Watcher:
         self._tell(self._audience.on_symbols, symbols)
 
     def _follow(self) -> None:
-        """Act on notices until it is time to read everything again."""
+        """Act on notices until it is time to read everything again; raises StoreError soon after the store is lost."""
         until = time.monotonic() + RESCAN_S
         while time.monotonic() < until and not self._stop.is_set():
+            quiet = True
             for notice in self._store.notices(NOTICE_WAIT_S):
+                quiet = False
                 if notice.channel == "gex":
                     self._read_analysis(notice.underlying)
                 elif notice.channel == "minute":
                     self._read_bars(notice.underlying)
                 if self._stop.is_set() or time.monotonic() >= until:
                     break
+            if quiet:
+                self._store.underlyings()  # silence may be a quiet market, or a database that is gone
 
     def _read_analysis(self, symbol: str) -> None:
         raw = self._store.live(symbol)

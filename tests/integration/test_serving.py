@@ -1,0 +1,265 @@
+"""The API over a real PostgreSQL and a real socket."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+from urllib.parse import quote
+
+import httpx2
+import psycopg
+import pytest
+from served import NOON, Served, serving, until
+
+from zerogex.serving.guard import SECURITY_HEADERS
+from zerogex.store.config import DatabaseConfig
+from zerogex.store.postgres import PostgresStore
+
+EVIL = "<img src=x onerror=alert(1)>"
+
+
+@pytest.fixture
+def served(store: PostgresStore) -> Iterator[Served]:
+    with serving(store, symbols=("SPY",), heartbeat_s=0.2) as served:
+        yield served
+
+
+@pytest.fixture
+def http(served: Served) -> Iterator[httpx2.Client]:
+    with httpx2.Client(base_url=f"{served.address}/api/v1", timeout=10) as client:
+        yield client
+
+
+def body(http: httpx2.Client, path: str, **parameters: Any) -> Any:
+    answer = http.get(path, params=parameters)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def wait_for(
+    http: httpx2.Client, path: str, holds: Callable[[dict[str, Any]], bool] = lambda _: True
+) -> dict[str, Any]:
+    """The body of a route once it answers 200 and `holds`."""
+
+    def ask() -> dict[str, Any] | None:
+        answer = http.get(path)
+        return answer.json() if answer.status_code == 200 and holds(answer.json()) else None
+
+    return until(ask)
+
+
+def test_every_number_of_the_analysis_arrives_unchanged(served: Served, http: httpx2.Client) -> None:
+    written = served.publish()
+    summary = wait_for(http, "/SPY/summary")
+    for name, value in written.items():
+        if name in summary:
+            assert summary[name] == value, name
+    assert body(http, "/SPY/strikes")["by_strike"] == written["by_strike"]
+    assert body(http, "/SPY/expirations")["by_expiration"] == written["by_expiration"]
+    assert body(http, "/SPY/profile")["profile"] == written["profile"]
+    assert body(http, "/SPY/levels")["levels"] == written["levels"]
+
+
+@pytest.mark.parametrize("view", ["summary", "strikes", "expirations", "profile", "levels", "bars", "history"])
+def test_every_payload_says_how_old_it_is(served: Served, http: httpx2.Client, view: str) -> None:
+    served.publish()
+    served.publish_bars(3)
+    wait_for(http, "/SPY/summary")
+    served.clock.advance(4.0)
+    said = wait_for(http, f"/SPY/{view}", lambda said: said["data_timestamp"] is not None)
+    assert said["age_seconds"] == (4.0 if view != "bars" else 64.0)
+    assert (said["session"], said["state"], said["simulated"]) == ("regular", "simulated", True)
+    assert said["coverage"]["pct"] == 100.0
+    assert said["computed_at"] == "2026-02-20T17:00:00Z"
+
+
+def test_a_symbol_may_be_written_small(served: Served, http: httpx2.Client) -> None:
+    served.publish()
+    assert wait_for(http, "/spy/summary")["underlying"] == "SPY"
+
+
+def test_bars_are_the_stored_minutes(served: Served, http: httpx2.Client) -> None:
+    bars = served.publish_bars(10)
+    served.publish()
+    said = wait_for(http, "/SPY/bars", lambda said: len(said["bars"]) == 10)["bars"]
+    assert [bar["close"] for bar in said] == [bar.close for bar in bars]
+    assert said[0]["timestamp"] == bars[0].timestamp.isoformat().replace("+00:00", "Z")
+
+
+def test_a_span_of_bars_is_paged(served: Served, http: httpx2.Client) -> None:
+    bars = served.publish_bars(10)
+    wait_for(http, "/symbols", lambda said: said["database"] == "up")
+    start, end = (NOON - timedelta(minutes=8)).isoformat(), NOON.isoformat()
+    first = body(http, "/SPY/bars", start=start, end=end, limit=5)
+    rest = body(http, "/SPY/bars", start=first["next_start"], end=end, limit=5)
+    assert [bar["close"] for bar in first["bars"] + rest["bars"]] == [bar.close for bar in bars[2:]]
+    assert rest["next_start"] is None
+
+
+def test_the_history_is_what_the_store_has(served: Served, http: httpx2.Client) -> None:
+    from served import analyze, market_chain
+
+    for ago in (2, 1):
+        at = NOON - timedelta(minutes=ago)
+        served.store.write_analysis(analyze(market_chain(690.0 + ago, at)), at)
+    wait_for(http, "/symbols", lambda said: said["database"] == "up")
+    rows = body(http, "/SPY/history")["history"]
+    assert [row["timestamp"] for row in rows] == ["2026-02-20T16:58:00Z", "2026-02-20T16:59:00Z"]
+    assert all(isinstance(row["net_gex"], float) for row in rows)
+
+
+def test_an_unchanged_answer_is_not_sent_again(served: Served, http: httpx2.Client) -> None:
+    served.publish()
+    wait_for(http, "/SPY/strikes")
+    first = http.get("/SPY/strikes")
+    again = http.get("/SPY/strikes", headers={"If-None-Match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    served.publish(spot=691.0)
+    wait_for(http, "/SPY/strikes", lambda said: said["spot"] == 691.0)
+    assert http.get("/SPY/strikes", headers={"If-None-Match": first.headers["etag"]}).status_code == 200
+
+
+def test_a_change_of_state_alone_is_sent_again(served: Served, http: httpx2.Client) -> None:
+    served.publish()
+    wait_for(http, "/SPY/summary")
+    etag = http.get("/SPY/summary").headers["etag"]
+    served.clock.advance(31.0)
+    later = http.get("/SPY/summary", headers={"If-None-Match": etag})
+    assert (later.status_code, later.json()["state"]) == (200, "stale")
+
+
+def test_large_answers_travel_compressed(served: Served, http: httpx2.Client) -> None:
+    served.publish()
+    wait_for(http, "/SPY/strikes")
+    assert http.get("/SPY/strikes").headers["content-encoding"] == "gzip"
+    assert "content-encoding" not in http.get("/SPY/strikes", headers={"Accept-Encoding": "identity"}).headers
+
+
+@pytest.mark.parametrize("path", ["/", "/assets/main.js", "/api/v1/symbols", "/api/v1/NOPE/summary", "/nowhere"])
+def test_every_answer_carries_the_security_headers(served: Served, path: str) -> None:
+    headers = httpx2.get(served.address + path).headers
+    assert {name: headers.get(name) for name in SECURITY_HEADERS} == SECURITY_HEADERS
+    assert "server" not in headers
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "code"),
+    [
+        ("/api/v1/NOPE/summary", 404, "unknown_symbol"),
+        (f"/api/v1/{quote(EVIL, safe='')}/summary", 404, "unknown_symbol"),
+        ("/api/v1/SPY%00/bars", 404, "unknown_symbol"),
+        ("/api/v1/SPY'%20OR%201=1/history", 404, "unknown_symbol"),
+        ("/api/v1/SPY/nonsense", 404, "not_found"),
+        ("/assets/../app.py", 404, "not_found"),
+        ("/assets/..%2fapp.py", 404, "not_found"),
+        ("/assets/%2e%2e/%2e%2e/app.py", 404, "not_found"),
+        ("/assets//etc/passwd", 404, "not_found"),
+        ("/docs", 404, "not_found"),
+        ("/api/v1/SPY/bars?limit=0", 422, "invalid_parameter"),
+        ("/api/v1/SPY/bars?limit=1000000", 422, "invalid_parameter"),
+        ("/api/v1/SPY/bars?start=yesterday", 422, "invalid_parameter"),
+        ("/api/v1/SPY/bars?start=2026-02-20T15:00:00", 422, "invalid_parameter"),
+        ("/api/v1/SPY/bars?start=2026-02-20T15:00:00Z&end=2026-02-20T14:00:00Z", 422, "invalid_parameter"),
+        ("/api/v1/SPY/bars?end=0001-01-01T00:00:00%2B12:00", 422, "invalid_parameter"),
+        ("/api/v1/SPY/history?start=1990-01-01T00:00:00Z", 422, "span_too_long"),
+    ],
+)
+def test_an_error_is_a_problem_document(served: Served, path: str, status: int, code: str) -> None:
+    with httpx2.Client(base_url=served.address) as client:
+        until(lambda: client.get("/api/v1/health/ready").status_code == 200)
+        answer = client.get(path)
+    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+    problem = answer.json()
+    assert (problem["status"], problem["code"]) == (status, code)
+    assert problem["hint"]
+    assert problem["detail"]
+
+
+def test_a_write_is_refused(served: Served) -> None:
+    assert httpx2.post(f"{served.address}/api/v1/symbols", json={}).json()["code"] == "method_not_allowed"
+
+
+def test_a_symbol_still_waiting_for_its_first_analysis_says_so(served: Served, http: httpx2.Client) -> None:
+    until(lambda: http.get("/health/ready").status_code == 200)
+    answer = http.get("/SPY/summary")
+    assert (answer.status_code, answer.json()["code"]) == (503, "waiting_for_data")
+    assert int(answer.headers["retry-after"]) > 0
+    assert body(http, "/symbols")["symbols"] == [{"symbol": "SPY", "waiting": True}]
+
+
+def test_whatever_an_underlying_is_called_it_can_be_asked_for(served: Served, http: httpx2.Client) -> None:
+    served.publish(symbol=EVIL)
+    assert wait_for(http, f"/{quote(EVIL, safe='')}/summary")["underlying"] == EVIL
+
+
+@pytest.mark.parametrize("headers", [{"Host": "evil.example"}, {"Origin": "http://evil.example"}])
+def test_foreign_hosts_and_origins_are_refused(served: Served, headers: dict[str, str]) -> None:
+    answer = httpx2.get(f"{served.address}/api/v1/symbols", headers=headers)
+    assert answer.status_code in (403, 421)
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_the_page_is_cached_and_compressed(served: Served) -> None:
+    with httpx2.Client(base_url=served.address) as client:
+        page = client.get("/")
+        assert page.headers["content-type"].startswith("text/html")
+        assert client.get("/", headers={"If-None-Match": page.headers["etag"]}).status_code == 304
+        library = client.get("/assets/vendor/echarts-6.1.0.common.min.js")
+        assert library.headers["content-encoding"] == "gzip"
+        assert "immutable" in library.headers["cache-control"]
+        assert client.head("/").status_code == 200
+
+
+def test_the_routes_describe_themselves(http: httpx2.Client) -> None:
+    paths = body(http, "/openapi.json")["paths"]
+    assert "/api/v1/{symbol}/summary" in paths
+    assert all(operation["get"]["description"] for operation in paths.values())
+
+
+@pytest.fixture
+def cut(database: DatabaseConfig, postgres_server: Any) -> Callable[[bool], None]:
+    """A function that takes this test's database away from everybody, and gives it back."""
+
+    def switch(off: bool) -> None:
+        name = database.parameters()["dbname"]
+        with psycopg.connect(**postgres_server.config("postgres").parameters(), autocommit=True) as connection:
+            connection.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS {"false" if off else "true"}')
+            if off:
+                connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
+
+    return switch
+
+
+def test_without_its_database_the_server_shows_the_last_known_and_says_so(
+    served: Served, http: httpx2.Client, cut: Callable[[bool], None]
+) -> None:
+    written = served.publish()
+    served.publish_bars(3)
+    wait_for(http, "/SPY/summary")
+    wait_for(http, "/SPY/bars", lambda said: len(said["bars"]) == 3)
+    cut(True)
+    until(lambda: http.get("/health/ready").status_code == 503)
+    said = body(http, "/SPY/summary")
+    assert (said["net_gex"], said["stale"], said["database"]) == (written["net_gex"], True, "down")
+    assert len(body(http, "/SPY/bars")["bars"]) == 3
+    assert http.get("/health/live").status_code == 200
+    history = http.get("/SPY/history")
+    assert (history.status_code, history.json()["code"]) == (503, "database_unavailable")
+    assert int(history.headers["retry-after"]) > 0
+    cut(False)
+    until(lambda: http.get("/health/ready").status_code == 200)
+    served.publish(spot=692.0)
+    assert wait_for(http, "/SPY/summary", lambda said: said["spot"] == 692.0)["stale"] is False
+
+
+def test_a_server_started_without_its_database_is_alive_but_not_ready(
+    store: PostgresStore, cut: Callable[[bool], None]
+) -> None:
+    cut(True)
+    with serving(store) as served, httpx2.Client(base_url=f"{served.address}/api/v1") as http:
+        assert http.get("/health/live").status_code == 200
+        for path in ("/health/ready", "/SPY/summary", "/NOPE/summary", "/SPY/bars"):
+            answer = http.get(path)
+            assert (answer.status_code, answer.json()["code"]) == (503, "database_unavailable"), path
+        assert body(http, "/symbols")["database"] == "down"

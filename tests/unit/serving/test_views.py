@@ -1,0 +1,95 @@
+"""What the API says of an analysis, as pure functions."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from zerogex.clock import ManualClock, ScaledClock
+from zerogex.serving import views
+from zerogex.serving.views import Moment
+
+NOON = datetime(2026, 2, 20, 17, 0, tzinfo=UTC)
+SATURDAY = datetime(2026, 2, 21, 17, 0, tzinfo=UTC)
+DOCUMENT = {
+    "underlying": "SPY",
+    "spot": 690.5,
+    "data_timestamp": "2026-02-20T16:59:58Z",
+    "computed_at": "2026-02-20T16:59:59Z",
+    "net_gex": 1.5e9,
+    "coverage": {"stale_s": 0.5},
+    "by_strike": [{"strike": 690.0}],
+    "profile": {"spots": [1.0], "net_gex": [2.0]},
+}
+
+
+def moment(now: datetime = NOON, *, simulated: bool = False, database: bool = True) -> Moment:
+    return Moment.of(ManualClock(now, simulated=simulated), 30.0, database)
+
+
+def test_the_age_counts_from_the_newest_quote() -> None:
+    assert views.age_seconds(DOCUMENT, moment()) == 2.5
+
+
+def test_a_clock_behind_the_data_gives_age_zero() -> None:
+    assert views.age_seconds(DOCUMENT, moment(NOON - timedelta(minutes=5))) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("word", "now", "change", "simulated"),
+    [
+        ("live", NOON, {}, False),
+        ("delayed", NOON, {"delayed": True}, False),
+        ("simulated", NOON, {"simulated": True}, False),
+        ("simulated", NOON, {}, True),
+        ("replay", NOON, {"replay": True, "simulated": True}, False),
+        ("stale", NOON + timedelta(seconds=40), {}, False),
+        ("stale", NOON + timedelta(seconds=40), {"simulated": True}, True),
+        ("stale", NOON, {"data_timestamp": None}, False),
+        ("closed", SATURDAY, {}, False),
+        ("closed", SATURDAY, {"simulated": True}, True),
+    ],
+)
+def test_the_state_is_one_word(word: str, now: datetime, change: dict, simulated: bool) -> None:
+    assert views.state(DOCUMENT | change, moment(now, simulated=simulated)) == word
+
+
+def test_patience_with_old_data_follows_the_speed_of_a_simulated_clock() -> None:
+    fast = Moment.of(ScaledClock(NOON, datetime.now(UTC), speed=60.0), 30.0, True)
+    assert fast.stale_after_s == 1800.0
+
+
+def test_numbers_without_a_database_are_stale_whatever_their_state() -> None:
+    head = views.head(DOCUMENT, moment(database=False))
+    assert (head["state"], head["stale"], head["database"]) == ("live", True, "down")
+
+
+def test_the_summary_has_every_number_and_no_rows() -> None:
+    summary = views.summary(DOCUMENT, moment())
+    assert summary["net_gex"] == 1.5e9
+    assert not views.BULK & summary.keys()
+
+
+@pytest.mark.parametrize("view", views.VIEWS)
+def test_every_view_begins_with_the_same_head(view: str) -> None:
+    said = views.VIEWS[view](DOCUMENT, moment())
+    for name in ("data_timestamp", "computed_at", "age_seconds", "session", "coverage", "simulated", "state"):
+        assert name in said
+
+
+@pytest.mark.parametrize(
+    ("now", "opens"),
+    [
+        (datetime(2026, 2, 20, 12, 0, tzinfo=UTC), datetime(2026, 2, 20, 14, 30, tzinfo=UTC)),
+        (datetime(2026, 2, 20, 22, 0, tzinfo=UTC), datetime(2026, 2, 23, 14, 30, tzinfo=UTC)),
+        (SATURDAY, datetime(2026, 2, 23, 14, 30, tzinfo=UTC)),
+        (datetime(2026, 3, 7, 12, 0, tzinfo=UTC), datetime(2026, 3, 9, 13, 30, tzinfo=UTC)),  # summer time began
+    ],
+)
+def test_a_closed_market_says_when_it_opens(now: datetime, opens: datetime) -> None:
+    assert moment(now).next_open == opens
+
+
+def test_an_open_market_does_not_say_when_it_opens() -> None:
+    assert moment(NOON).next_open is None
