@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from statistics import NormalDist, median
 
 import numpy as np
 import polars as pl
 
-from zerogex.domain.calendar import SECONDS_PER_YEAR, is_session, previous_session, settlement
+from zerogex.domain.calendar import (
+    SECONDS_PER_YEAR,
+    is_session,
+    previous_session,
+    session_open,
+    settlement,
+    trading_date,
+)
 from zerogex.domain.chain import Floats, OptionChain
 
 _RATE = 0.03  # per year; on the days to the first expirations any rate gives the same spot
 _PAIRS = 8  # strikes around the forward that vote
 _EXPIRATIONS = 6
+_MISJUDGED = timedelta(hours=4)  # how far before an open the votes may lie and still speak for its session
 
 
 def parity_spot(chain: OptionChain) -> float | None:
@@ -49,18 +57,17 @@ def session_of_quotes(rows: pl.DataFrame) -> date | None:
 
     At the money a straddle is worth F(4N(σ√T/2) - 2), so straddle and stated volatility give the
     time left; each of the first expirations votes for an instant.  `rows` are identified rows
-    (`assemble.identify`).  Without usable volatilities: the session before the first
-    expiration that still carries a volatility, else of the first expiration.
+    (`assemble.identify`).  Without usable volatilities: the session of the first expiration.
     """
     days = rows["expiration"].unique().sort().to_list()
     votes = [vote for day in days[:_EXPIRATIONS] if (vote := _instant(rows.filter(pl.col("expiration") == day)))]
     if not votes:
         return _on_or_before(days[0]) if days else None
     instant = datetime.fromtimestamp(median(votes), UTC)
-    candidates = {_on_or_before(days[0]), previous_session(days[0])}
-    for day in days[: _EXPIRATIONS + 1]:
-        candidates |= {_on_or_before(day), previous_session(day)}
-    return min(candidates, key=lambda day: abs((settlement("", day) - instant).total_seconds()))
+    day = trading_date(instant + _MISJUDGED)
+    if not is_session(day) or session_open(day) > instant + _MISJUDGED:
+        day = previous_session(day)
+    return min(day, _on_or_before(days[0]))  # a page never lists what expired before its session
 
 
 def _instant(rows: pl.DataFrame) -> float | None:
