@@ -41,10 +41,13 @@ def _nothing(chain: OptionChain, live: OptionChain, counted: OptionChain) -> str
 def _vendor(counted: OptionChain, valuation: Valuation, totals: Totals, profile: Profile) -> str | None:
     if len(counted) == 0:
         return None
+    said = "Sums use the vendor's own gamma and delta"
+    if not valuation.priced.any():
+        return f"{said}; without a volatility of the vendor there is no profile and no flip."
     at_spot = float(profile.net_gex[len(profile.net_gex) // 2])
     return (
-        "Sums use the vendor's own gamma and delta; profile and flip re-price with the vendor's implied volatility, "
-        f"which gives ${at_spot:,.0f} at spot where the sum says ${totals.net_gex:,.0f}."
+        f"{said}; profile and flip re-price with the vendor's implied volatility, which gives a net GEX of "
+        f"{at_spot:,.0f} at spot where the sum says {totals.net_gex:,.0f}."
     )
 
 
