@@ -26,16 +26,26 @@ STRADDLES_APART = 0.02  # early exercise lets American strikes disagree by about
 
 @compiled
 def _weighted_median(values: Floats, weights: Floats) -> float:
-    """The value at which half of the weight is reached, between neighbours where the half falls exactly."""
-    order = np.argsort(values)
-    half = 0.5 * weights.sum()
+    """The value at which half of the weight is reached, between neighbours where the half falls exactly.
+
+    Sorts both in place, by insertion: strikes come ascending and so, nearly, do their votes.
+    """
+    for i in range(1, values.size):
+        value, weight, k = values[i], weights[i], i
+        while k > 0 and values[k - 1] > value:
+            values[k], weights[k] = values[k - 1], weights[k - 1]
+            k -= 1
+        values[k], weights[k] = value, weight
+    total = 0.0
+    for weight in weights:
+        total += weight
     reached = 0.0
-    for k in range(order.size):
-        reached += weights[order[k]]
-        if reached > half:
-            return values[order[k]]
-        if reached == half and k + 1 < order.size:
-            return 0.5 * (values[order[k]] + values[order[k + 1]])
+    for i in range(values.size):
+        reached += weights[i]
+        if reached > 0.5 * total:
+            return values[i]
+        if reached == 0.5 * total and i + 1 < values.size:
+            return 0.5 * (values[i] + values[i + 1])
     return math.nan
 
 
@@ -71,21 +81,24 @@ def _parity(
     count = forward.size
     if count < LEAST_PAIRS:
         return math.nan, count
-    money = np.argmin(gap)
+    money = 0
+    for i in range(count):
+        if gap[i] < gap[money]:
+            money = i
     near = max(STRADDLES_NEAR * straddle[money], gap[money], 1e-9 * spot)
-    tick = max(np.median(width) * 0.1, 1e-9 * spot)  # a spread of nothing must not outvote the rest
+    tick = max(0.1 * width[money], 1e-9 * spot)  # a spread of nothing must not outvote the rest
+    slack = STRADDLES_APART * straddle[money] + 1e-4 * spot
     weights = np.empty(count)
+    total = 0.0
     for i in range(count):
         weights[i] = math.exp(-0.5 * (gap[i] / near) ** 2) / (width[i] + tick) ** 2
-    value = _weighted_median(forward, weights)
-    slack = STRADDLES_APART * straddle[money] + 1e-4 * spot
+        total += weights[i]
+    value = _weighted_median(forward.copy(), weights.copy())
     agreeing = 0.0
     for i in range(count):
         if abs(forward[i] - value) <= 2.0 * width[i] + slack:
             agreeing += weights[i]
-    if agreeing < 0.5 * weights.sum():
-        return math.nan, count
-    return value, count
+    return (value if agreeing >= 0.5 * total else math.nan), count
 
 
 def parity_forward(
