@@ -149,11 +149,16 @@ def _grant_of(status: int, body: bytes) -> wire.Grant:
         grant = wire.GRANT.decode(body)
     except msgspec.DecodeError:
         grant = wire.Grant()
-    if status == 200 and grant.access_token:
+    if status == 200 and grant.access_token and _can_be_sent(grant.access_token):
         return grant
     if 400 <= status < 500 and status not in (408, 429):
         raise NotAuthorized(_advice(status, grant.error))
     raise Unavailable(f"TradeStation token refresh: the sign-in host answered {status}; the old token stays in use")
+
+
+def _can_be_sent(token: str) -> bool:
+    """Whether a token fits in a header; one that does not would be quoted in somebody's error."""
+    return token.isascii() and token.isprintable() and " " not in token
 
 
 def _advice(status: int, code: str | None) -> str:

@@ -186,8 +186,12 @@ class TradeStation:
         self._emit(FeedEvent("polling", name, f"all {self._config.max_streams} streams are taken"))
         while not self.streams.closing:
             try:
-                if found := await snapshot():
+                async with self.streams.wait():
+                    found = await snapshot()
+                if found:
                     yield found
+            except TimeoutError:
+                return
             except (Unavailable, RateLimited, BadPayload) as error:
                 self._emit(FeedEvent("reconnecting", name, str(error)))
             if await place.granted(self._config.poll_interval_s):

@@ -82,7 +82,7 @@ class Streams:
         self._emit_event = emit
         self._room = asyncio.Semaphore(config.max_streams)
         self._closing = asyncio.Event()
-        self._answers: set[httpx2.Response] = set()
+        self._waits: set[asyncio.Timeout] = set()
         self._places: set[Place] = set()
 
     @asynccontextmanager
@@ -101,13 +101,26 @@ class Streams:
         self._closing.set()
         for place in tuple(self._places):
             place.abandon()
-        for answer in tuple(self._answers):
-            await answer.aclose()
+        now = asyncio.get_running_loop().time()
+        for wait in self._waits:
+            if not wait.expired():
+                wait.reschedule(now)
+        await asyncio.sleep(0)
 
     @property
     def closing(self) -> bool:
         """Whether `aclose` was called."""
         return self._closing.is_set()
+
+    @asynccontextmanager
+    async def wait(self, until: float | None = None) -> AsyncGenerator[None, None]:
+        """A block that ends with TimeoutError at a loop time, or as soon as everything is closing."""
+        async with asyncio.timeout_at(0.0 if self.closing else until) as limit:
+            self._waits.add(limit)
+            try:
+                yield
+            finally:
+                self._waits.discard(limit)
 
     async def rest(self, seconds: float) -> None:
         """Wait, unless everything is closing."""
@@ -183,6 +196,7 @@ class Streams:
     ) -> AsyncGenerator[tuple[list[F], datetime], None]:
         """One connection from opening to end."""
         async with self._open(request) as (answer, token):
+            connection.last_whole = connection.last_life = asyncio.get_running_loop().time()
             self._emit("connected", request.name, "")
             yield [], self._clock.now()
             splitter = LineSplitter()
@@ -233,7 +247,7 @@ class Streams:
             if connection.pending_since is not None:
                 deadline = min(deadline, connection.pending_since + self._config.object_timeout_s)
             try:
-                async with asyncio.timeout_at(deadline):
+                async with self.wait(deadline):
                     chunk = await anext(source, None)
             except TimeoutError:
                 raise Over(Ending.TROUBLE, f"nothing whole for {loop.time() - connection.last_whole:.1f} s") from None
@@ -262,6 +276,19 @@ class Streams:
     @asynccontextmanager
     async def _open(self, request: StreamRequest[F]) -> AsyncGenerator[tuple[httpx2.Response, str], None]:
         """An answer of 200 whose body is still to come, and the token it was opened with."""
+        try:
+            async with self.wait():
+                answer, token = await self._ask(request)
+        except TimeoutError:
+            raise Over(Ending.CLOSED, "the client is closing") from None
+        try:
+            if answer.status_code != 200:
+                raise await self._refusal(request, answer)
+            yield answer, token
+        finally:
+            await answer.aclose()
+
+    async def _ask(self, request: StreamRequest[F]) -> tuple[httpx2.Response, str]:
         await self._governor.admit(request.group)
         token = await self._credentials.token()
         answer = await self._send(request, token)
@@ -269,18 +296,9 @@ class Streams:
             await answer.aclose()
             token = await self._credentials.refused(token)
             answer = await self._send(request, token)
-        self._answers.add(answer)
-        try:
-            if answer.status_code != 200:
-                raise await self._refusal(request, answer)
-            yield answer, token
-        finally:
-            self._answers.discard(answer)
-            await answer.aclose()
+        return answer, token
 
     async def _send(self, request: StreamRequest[F], token: str) -> httpx2.Response:
-        if self.closing:
-            raise Over(Ending.CLOSED, "the client is closing")
         ready = self._http.build_request(
             "GET",
             self._config.api_url + request.path,
