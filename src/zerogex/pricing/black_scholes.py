@@ -115,11 +115,12 @@ def price(
 
 
 def aligned(*floats: ArrayLike, is_call: ArrayLike) -> tuple[tuple[int, ...], tuple[Any, ...]]:
-    """The common shape of some arguments, and each as a flat contiguous column (floats first, then the kinds)."""
+    """The common shape of some arguments, and each as a flat column (floats first, then the kinds).
+
+    Every column is contiguous and writable, whatever came: a kernel has one compiled form, not one
+    for each combination of layouts.
+    """
     arrays = [np.asarray(value, dtype=np.float64) for value in floats]
     arrays.append(np.asarray(is_call, dtype=np.bool_))
     shape = np.broadcast_shapes(*(array.shape for array in arrays))
-    return shape, tuple(
-        np.ascontiguousarray(array if array.shape == shape else np.broadcast_to(array, shape)).reshape(-1)
-        for array in arrays
-    )
+    return shape, tuple(np.require(np.broadcast_to(array, shape), None, ["C", "W"]).reshape(-1) for array in arrays)

@@ -117,5 +117,6 @@ def parity_forward(
     """
     if not (years > 0.0 and 0.0 < spot < math.inf and math.isfinite(rate)):
         return math.nan, 0
-    forward, pairs = _parity(strike, call_bid, call_ask, put_bid, put_ask, years, rate, spot)
+    columns = (np.require(column, np.float64, ["C", "W"]) for column in (strike, call_bid, call_ask, put_bid, put_ask))
+    forward, pairs = _parity(*columns, float(years), float(rate), float(spot))
     return float(forward), int(pairs)

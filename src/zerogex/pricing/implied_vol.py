@@ -244,6 +244,13 @@ def implied_volatility(
     count = columns[0].size
     iv, status, iterations = np.empty(count), np.empty(count, np.int8), np.empty(count, np.int16)
     _invert_rows(
-        *columns, limits.minimum, limits.maximum, limits.tolerance, limits.max_iterations, iv, status, iterations
+        *columns,
+        float(limits.minimum),
+        float(limits.maximum),
+        float(limits.tolerance),
+        int(limits.max_iterations),
+        iv,
+        status,
+        iterations,
     )
     return ImpliedVolatility(iv.reshape(shape), status.reshape(shape), iterations.reshape(shape))

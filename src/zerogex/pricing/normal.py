@@ -4,18 +4,35 @@ Every price of an out-of-the-money option is a difference of two Mills ratios ti
 Written so, a premium of 1e-300 keeps all its digits, and its logarithm exists long after the
 premium itself has become zero; the implied-volatility search rests on that.
 
-Kernels here and in the sister modules are compiled by numba on first use and cached next to
-the source.  The cache of a kernel looks at its own file only: after a change here, delete
-`__pycache__/*.nb*`.
+Kernels here and in the sister modules are compiled by numba on first use and cached next to the
+source, where the next process finds them.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import numba
+
+
+def forget_stale_kernels(folder: Path) -> None:
+    """Delete the compiled kernels of a package that are older than any of its sources.
+
+    Numba compares a kernel with its own file only, but a kernel contains the machine code of those it
+    calls: without this, an upgrade which changes one module would leave old formulas running in another.
+    """
+    with suppress(OSError):  # a read-only installation has nothing of ours to delete
+        newest = max((source.stat().st_ctime for source in folder.glob("*.py")), default=0.0)
+        for kernel in (folder / "__pycache__").glob("*.nb[ic]"):
+            if kernel.stat().st_ctime < newest:
+                kernel.unlink(missing_ok=True)
+
+
+forget_stale_kernels(Path(__file__).parent)
 
 # "contract" lets a multiplication and an addition round once; NaN and infinity keep their meaning.
 compiled: Callable[[Callable[..., Any]], Callable[..., Any]] = numba.njit(

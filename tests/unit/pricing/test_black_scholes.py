@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from mpmath import exp, log, mp, mpf, npdf, quad, sqrt
 
-from zerogex.pricing.black_scholes import log_moneyness, otm_share, price
+from zerogex.pricing.black_scholes import _price_rows, log_moneyness, otm_share, price
 
 
 def exact_price(forward: float, strike: float, years: float, rate: float, iv: float, is_call: bool) -> float:
@@ -84,3 +84,12 @@ def test_the_smallest_premium_keeps_its_digits() -> None:
 def test_the_logarithm_of_moneyness_is_exact_beside_the_forward() -> None:
     assert log_moneyness(100.0 + 1e-9, 100.0) == pytest.approx((100.0 + 1e-9 - 100.0) / 100.0, rel=1e-10)
     assert log_moneyness(10.0, 1000.0) == math.log(0.01)
+
+
+def test_a_kernel_is_compiled_once_whatever_the_layout_of_its_arguments() -> None:
+    values = np.linspace(90.0, 110.0, 12)
+    frozen = values.copy()
+    frozen.flags.writeable = False
+    for forward in (values, frozen, values[::2], values.reshape(3, 4).T, [100], 100, np.float32(100)):
+        price(forward, 100, 1, 0, 0.2, True)
+    assert len(_price_rows.signatures) == 1

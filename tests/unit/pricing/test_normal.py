@@ -1,12 +1,14 @@
 """Mills' ratio against fifty digits."""
 
 import math
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
 from mpmath import erfc, exp, mp, mpf, pi, sqrt
 
-from zerogex.pricing.normal import cdf_given_density, density, mills, scaled_cdf
+from zerogex.pricing.normal import cdf_given_density, density, forget_stale_kernels, mills, scaled_cdf
 
 
 def exact_mills(u: float) -> float:
@@ -37,3 +39,26 @@ def test_both_tails_of_the_distribution_come_from_one_ratio(z: float) -> None:
 def test_the_density_of_the_infinities_is_zero() -> None:
     assert density(math.inf) == density(-math.inf) == 0.0
     assert np.isnan(density(math.nan))
+
+
+def test_a_change_in_any_source_makes_every_older_kernel_stale(tmp_path: Path) -> None:
+    cache = tmp_path / "__pycache__"
+    cache.mkdir()
+    source, kernel, index, bytecode = tmp_path / "a.py", cache / "b.f-1.nbc", cache / "b.f-1.nbi", cache / "b.pyc"
+    source.touch()
+    for file in (kernel, index, bytecode):
+        file.touch()
+        while file.stat().st_ctime_ns <= source.stat().st_ctime_ns:
+            os.utime(file)  # until the file system's clock has ticked
+    forget_stale_kernels(tmp_path)
+    assert kernel.exists()
+    while source.stat().st_ctime_ns <= max(kernel.stat().st_ctime_ns, index.stat().st_ctime_ns):
+        source.write_text("changed = True")
+    forget_stale_kernels(tmp_path)
+    assert not kernel.exists()
+    assert not index.exists()
+    assert bytecode.exists()
+
+
+def test_a_folder_without_sources_or_cache_is_left_alone(tmp_path: Path) -> None:
+    forget_stale_kernels(tmp_path / "nowhere")
