@@ -1,0 +1,34 @@
+"""docs/schema.md names every table and every column."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from zerogex.store.config import DatabaseConfig
+from zerogex.store.connections import connect
+
+PAGE = Path(__file__).parents[2] / "docs" / "schema.md"
+
+
+@pytest.mark.parametrize("kind", ["table", "column"])
+def test_the_page_names_every(kind: str, database: DatabaseConfig) -> None:
+    page = PAGE.read_text()
+    with connect(database) as connection:
+        found = connection.execute(
+            "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'public'"
+        ).fetchall()
+    tables = {table for table, _ in found}
+    if kind == "table":
+        assert [table for table in sorted(tables) if f"`{table}`" not in page] == []
+        return
+    short = {"expected_move": "…", "call_wall": "…", "put_wall": "…", "max_gamma": "…"}  # `…_share` and the like
+    missing = []
+    for table, column in found:
+        endings = {column.replace(prefix, dots, 1) for prefix, dots in short.items() if column.startswith(prefix)}
+        if table not in ("schema_migrations", "feed_state", "ingest_batches", "writers") and not any(
+            f"`{name}`" in page for name in {column, *endings}
+        ):
+            missing.append(f"{table}.{column}")
+    assert missing == []
