@@ -283,7 +283,7 @@ class UnderlyingIngest:
     async def _write_minute(self, minute: ClosedMinute, attempts: int | None = None) -> None:
         """Durable when it returns; waits for a store that is away (`attempts`: gives up after so many)."""
         if minute.reprice:
-            repriced = await in_thread(self._reprice, minute)
+            repriced = await self._reprice(minute)
             if repriced is None:
                 return
             minute = repriced
@@ -291,10 +291,7 @@ class UnderlyingIngest:
         backoff, tried = Backoff(), 0
         while True:
             try:
-                if batch.chain is None:
-                    await in_thread(self.store.write_bars, batch.bars)
-                else:
-                    await in_thread(self.store.write_minute, batch)
+                await in_thread(self.store.write_minute, batch)
                 break
             except StoreUnavailable as error:
                 tried += 1
@@ -310,9 +307,13 @@ class UnderlyingIngest:
         chain = enrich(minute.chain, self.config.enrich).chain if minute.chain is not None else None
         return MinuteBatch(batch_id(minute.timestamp), self.underlying, minute.timestamp, chain, minute.bars)
 
-    def _reprice(self, minute: ClosedMinute) -> ClosedMinute | None:
-        """The stored rows of a minute, at the close its bar turned out to have."""
-        chain = self.store.minute_chain(self.underlying, minute.timestamp)
+    async def _reprice(self, minute: ClosedMinute) -> ClosedMinute | None:
+        """The stored rows of a minute, at the close its bar turned out to have; None where nothing is to do."""
+        try:
+            chain = await in_thread(self.store.minute_chain, self.underlying, minute.timestamp)
+        except StoreUnavailable as error:  # its rows keep the spot they were valued at, and say so
+            log.warning("minute not repriced", extra={"underlying": self.underlying, "error": str(error)})
+            return None
         if chain is None or minute.spot is None or chain.spot == minute.spot:
             return None
         return replace(minute, chain=replace(chain, spot=minute.spot, spot_time=None), reprice=False)
