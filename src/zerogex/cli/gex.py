@@ -9,7 +9,7 @@ import sys
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -100,20 +100,18 @@ def gex(
     settings = table.load().settings
     said = _read(file, as_of)
     chain = select_expirations(said.chain, expirations)
-    analysis = analyse(
-        chain,
-        settings,
-        greeks=greeks,
-        rate=settings.risk_free_rate if rate is None else rate,
-        dividend=settings.dividend_yield if dividend is None else dividend,
-        dealer_model=dealer_model or settings.dealer_model,
-        notes=said.notes,
-    )
-    _print(analysis, said, output)
+    asked: dict[str, Any] = {
+        "greeks": greeks,
+        "rate": settings.risk_free_rate if rate is None else rate,
+        "dividend": settings.dividend_yield if dividend is None else dividend,
+        "dealer_model": dealer_model or settings.dealer_model,
+        "notes": said.notes,
+    }
+    _print(analyse(chain, settings, **asked), said, output)
     if plot is not None:
-        from zerogex.cli.plot import save
+        from zerogex.cli.plot import PROFILE_POINTS, save
 
-        save(analysis, plot)
+        save(analyse(chain, settings, **asked, profile_points=PROFILE_POINTS), plot)
         typer.echo(f"zerogex: drawn to {plot}", err=True)
 
 
@@ -134,6 +132,7 @@ def analyse(
     dividend: float,
     dealer_model: DealerModel,
     notes: tuple[str, ...] = (),
+    profile_points: int = 200,
 ) -> Analysis:
     """Enrich and analyse a chain of a file; `notes` of its reading come before those of the analysis.
 
@@ -156,7 +155,9 @@ def analyse(
         iv_enabled=own, greeks_enabled=own, priority=priority,
     )  # fmt: skip
     enriched = enrich(chain, config)
-    asked = AnalysisConfig(dealer_model=dealer_model, greeks=greeks.value, rate=rate, dividend=dividend)
+    asked = AnalysisConfig(
+        dealer_model=dealer_model, greeks=greeks.value, rate=rate, dividend=dividend, profile_points=profile_points
+    )
     analysis = analyze(enriched.chain, asked, enriched.forwards)
     fallback = _fallback_note(analysis) if own else ()
     return replace(analysis, notes=(*notes, *fallback, *analysis.notes))

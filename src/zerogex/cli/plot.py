@@ -24,10 +24,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CALLS, PUTS, NET, SPOT, FLIP = "#0072B2", "#E69F00", "#222222", "#444444", "#CC79A7"
+PROFILE_POINTS = 800  # a smooth curve even on an expiration day
 _SIZE, _DPI = (12.0, 9.0), 120
 _SHARE = 0.97  # of the gross exposure the strike window shows
 _NARROWEST, _WIDEST = 0.02, 0.10  # of spot, each way
-_MOST_BARS = 260
+_LEAST_BARS, _MOST_BARS = 24, 260
 _HEADROOM = 0.30  # of the upper panel, for the names of the levels
 
 
@@ -91,7 +92,9 @@ def _window(analysis: Analysis) -> _Strikes:
     levels = [wall.strike for wall in (analysis.levels.call_wall, analysis.levels.put_wall) if wall]
     levels += [analysis.flip.price] if analysis.flip.price else []
     reach = max(reach, *(1.1 * abs(level / analysis.spot - 1.0) for level in levels), _NARROWEST)
-    reach = min(reach, _WIDEST)
+    near = np.sort(away[gross > 0])  # a volatile underlying has few strikes near: show some at any distance
+    enough = float(near[min(_LEAST_BARS, len(near)) - 1]) if len(near) else _NARROWEST
+    reach = min(reach, max(_WIDEST, enough))
     low, high = analysis.spot * (1 - reach), analysis.spot * (1 + reach)
     inside = (strike >= low) & (strike <= high) & (gross > 0)
     strike, call, put, net = strike[inside], call[inside], put[inside], net[inside]
@@ -183,10 +186,11 @@ def _titles(figure: Figure, analysis: Analysis) -> None:
     when = analysis.data_timestamp.astimezone(NEW_YORK)
     marks = "".join(f" · {word}" for word, so in
                     (("SIMULATED", analysis.simulated), ("delayed", analysis.delayed)) if so)  # fmt: skip
-    status = "" if analysis.flip.price else f" ({analysis.flip.status.value.replace('_', ' ')})"
+    status = analysis.flip.status.value.replace("_", " ")
+    flip = f"flip {price(analysis.flip.price)}" if analysis.flip.price else f"no flip ({status})"
     figure.suptitle(
         f"{analysis.underlying} {price(analysis.spot)} · {when:%a %Y-%m-%d %H:%M} ET{marks}\n"
-        f"net GEX {signed(analysis.totals.net_gex)} $ per +1 % · flip {price(analysis.flip.price)}{status}",
+        f"net GEX {signed(analysis.totals.net_gex)} $ per +1 % · {flip}",
         fontsize=14, fontweight="bold",
     )  # fmt: skip
     rate = "" if analysis.rate is None else f", rate {100 * analysis.rate:g} %"

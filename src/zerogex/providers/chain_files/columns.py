@@ -77,7 +77,7 @@ def read_columns(body: str, separator: str, width: int, name: str) -> pl.DataFra
 
 
 def numbers(column: pl.Series) -> pl.Series:
-    """Text or numbers as float64; grouped thousands and a leading $ are understood, the rest becomes null."""
+    """Text or numbers as float64; grouped thousands, $ and % are understood, the rest becomes null."""
     if column.dtype != pl.String:
         return column.cast(pl.Float64, strict=False)
     direct = column.str.strip_chars().cast(pl.Float64, strict=False)
@@ -85,10 +85,11 @@ def numbers(column: pl.Series) -> pl.Series:
         return direct
     bare = column.str.replace_all(r"[\s$\u00a0\u202f\u2009]", "")
     decimal_comma = bare.str.contains(r"^-?\d+,\d+$") & ~bare.str.contains(r"^-?\d{1,3}(,\d{3})+$")
-    grouped = bare.str.replace_all(",", "").cast(pl.Float64, strict=False)
     if decimal_comma.any():
-        grouped = bare.str.replace_all(r"\.", "").str.replace(",", ".").cast(pl.Float64, strict=False)
-    return direct.fill_null(grouped)
+        bare = bare.str.replace_all(r"\.", "").str.replace(",", ".")
+    percent = bare.str.ends_with("%").fill_null(False)
+    grouped = bare.str.replace_all("[,%]", "").cast(pl.Float64, strict=False)
+    return direct.fill_null(grouped / (1.0 + 99.0 * percent.cast(pl.Float64)))
 
 
 def each(column: pl.Series, read: Callable[[Any], Any], dtype: Any) -> pl.Series:

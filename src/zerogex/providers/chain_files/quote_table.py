@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from datetime import date
 
@@ -72,7 +73,17 @@ def _spot(head: str) -> float | None:
     if last:
         return last
     bid, ask = _labelled(head, "bid"), _labelled(head, "ask")
-    return 0.5 * (bid + ask) if bid and ask and bid <= ask else None
+    if bid and ask and bid <= ask:
+        return 0.5 * (bid + ask)
+    cells = _cells(head)[:1]  # of before 2020: ^SPX (S&P 500 INDEX),2581.88,-0.12
+    numbers_of_line = [float(cell) for cell in cells[0][1:2] if re.fullmatch(r"\d+(\.\d+)?", cell)] if cells else []
+    return numbers_of_line[0] if numbers_of_line and numbers_of_line[0] > 0 else None
+
+
+def _cells(head: str) -> list[list[str]]:
+    """The cells of each line above the column names."""
+    lines = (line for line in head.split("\n") if line.strip(" ,;\t"))
+    return [[cell.strip() for cell in cells] for cells in csv.reader(lines)]
 
 
 def _labelled(head: str, label: str) -> float | None:
@@ -94,8 +105,7 @@ def _date(said: Said, head: str, name: str) -> None:
     """Set as-of from the page's date; from the quotes where the text gives none, and say so."""
     rows = identify(Said(FORMAT, said.rows, said.underlying), name).rows
     first: date = rows["expiration"].min()  # type: ignore[assignment]
-    match = re.search(r'(?im)("?)date\s*:\s*(.*)$', head)
-    words = re.split(r'"|(?:,\s*"?bid\s*:)', match[2], flags=re.IGNORECASE)[0].strip() if match else ""
+    words = _date_words(head)
     page = read_page_time(words, first) if words else None
     if page:
         said.as_of = data_time(page.instant)
@@ -106,3 +116,10 @@ def _date(said: Said, head: str, name: str) -> None:
     said.as_of = end_of_quotes(session)
     reason = f'The page\'s date "{words}" cannot be read' if words else "The page has no date"
     said.notes.append(f"{reason}; the close of {session:%Y-%m-%d} is inferred from the quotes (--as-of sets it).")
+
+
+def _date_words(head: str) -> str:
+    """What stands after "Date:"; in pages of before 2020, the cell with an @ in it."""
+    if match := re.search(r"(?im)\bdate\s*:\s*(.*)$", head):
+        return re.split(r"\"|[,;]\s*\"?bid\s*:", match[1], flags=re.IGNORECASE)[0].strip(" ,;")
+    return next((cell for line in _cells(head) for cell in line if " @ " in cell), "")

@@ -68,6 +68,7 @@ def _settle_time(said: Said, name: str, wanted: datetime | None) -> datetime:
     if wanted is not None and not several:
         if said.as_of and abs((wanted - said.as_of).total_seconds()) > 60:
             said.notes.append(f"The file is of {said.as_of:%Y-%m-%d %H:%M} UTC; times run from --as-of instead.")
+        said.spot_time = None
         return wanted.astimezone(UTC)
     if said.as_of is None:
         session = session_of_quotes(identify(replace(said, notes=[]), name).rows)

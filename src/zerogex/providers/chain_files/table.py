@@ -35,8 +35,8 @@ def read_parquet(data: bytes, name: str) -> pl.DataFrame:
     if not data.endswith(b"PAR1") or len(data) < 12:
         raise ChainFileError(f"{name} {CUT_OFF}: its Parquet footer is missing; copy it again from its source")
     try:
-        table = pyarrow.parquet.read_table(io.BytesIO(data), page_checksum_verification=True)
-        frame = pl.from_arrow(table)
+        # ParquetFile, because read_table loads a second library of tables where one is installed
+        frame = pl.from_arrow(pyarrow.parquet.ParquetFile(io.BytesIO(data), page_checksum_verification=True).read())
     except (ArrowException, OSError, ValueError, TypeError, KeyError, pl.exceptions.PolarsError) as error:
         reason = (str(error).splitlines() or ["unknown"])[0][:120]
         raise ChainFileError(f"{name} is damaged Parquet ({reason}); copy it again from its source") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -104,9 +105,8 @@ def _read_td(document: dict[str, Any], name: str) -> Said:
         *columns,
         pl.Series("right", ["C" if side == "call" else "P" for side, _, _ in entries]),
         pl.Series("expiration", [_iso(key) for _, key, _ in entries], pl.Date),
-        pl.Series("root", [str(o.get("symbol") or "").partition("_")[0].strip().upper()[:8] or None for o in options],
-                  pl.String),
-    ]).with_columns(pl.col("root").str.extract(r"^([A-Z][A-Z0-9.]*?)(?:\s*\d{6}[CP]\d+)?$", 1))  # fmt: skip
+        pl.Series("root", [_root(o.get("symbol")) for o in options], pl.String),
+    ])  # fmt: skip
     iv = pl.col("iv")
     rows = rows.with_columns(iv=pl.when(iv > 0).then(iv / 100))
     stated = document.get("underlying")
@@ -127,6 +127,12 @@ def _td_options(document: dict[str, Any], side: str) -> Iterable[tuple[str, dict
             for option in options if isinstance(options, list) else ():
                 if isinstance(option, dict):
                     yield day, option
+
+
+def _root(symbol: Any) -> str | None:
+    """The root of TD Ameritrade's `SPXW_060524C5100` and of Schwab's `SPXW  240605C05100000`."""
+    match = re.match(r"\s*([A-Z][A-Z0-9./]*?)\s*_?\s*\d{6}[CP]\d", str(symbol or "").upper())
+    return match[1] if match else None
 
 
 def _items(value: Any) -> Iterable[tuple[str, Any]]:

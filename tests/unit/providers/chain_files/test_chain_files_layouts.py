@@ -1,5 +1,7 @@
 """Every layout gives the same chain, however its author wrote it."""
 
+import itertools
+import json
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -205,3 +207,37 @@ def test_theta_and_vega_of_any_year_and_point_become_ours(sample: Any, read: Rea
     np.testing.assert_allclose(yearly.chain.theta, daily.chain.theta, rtol=1e-12)
     assert len(yearly.notes) == 2
     assert not daily.notes
+
+
+def test_schwab_names_contracts_as_the_exchange_does(sample: Any, reference: OptionChain, read: Read) -> None:
+    document = json.loads(sample.td_json())
+    for side in ("callExpDateMap", "putExpDateMap"):
+        for strikes in document[side].values():
+            for option in itertools.chain(*strikes.values()):
+                root, rest = option["symbol"].split("_")
+                day, right = rest[:6], rest[6]
+                option["symbol"] = f"{root:<6}{day[4:]}{day[:4]}{right}{round(option['strikePrice'] * 1000):08d}"
+    assert_same(read(json.dumps(document).encode()).chain, reference)
+
+
+def test_quote_tables_of_other_years_and_spreadsheets_are_read(sample: Any, reference: OptionChain, read: Read) -> None:
+    lines = sample.quote_table().decode().splitlines()
+    names = lines[3].replace("Volume", "Vol").replace("Open Interest", "Open Int")
+    old = ["^SPX (S&P 500 INDEX),5290.25,-3.1,", "Jun 04 2024 @ 18:33 ET,Bid,-1,Ask,-1,Size,-1x-1,Vol,0,", names]
+    chain = read("\n".join([*old, *lines[4:], ""]).encode()).chain
+    assert_same(chain, reference)
+    assert (chain.spot, chain.as_of) == (SPOT, reference.as_of)
+    spreadsheet = sample.quote_table("Date: 4 June 2024 18:33 EDT", first_line=",,,,", separator=";")
+    chain = read(spreadsheet).chain
+    assert_same(chain, reference)
+    assert (chain.spot, chain.as_of) == (SPOT, reference.as_of)
+
+
+def test_percent_signs_dollars_and_grouped_thousands_are_numbers(read: Read) -> None:
+    text = "asof,spot,option,bid,ask,open_interest,iv\n" + "".join(
+        f'2024-06-04 15:00:00,"$5,290.25",SPX240621{right}05300000,$1.50,"1,234.5","12,345",13.5%\n' for right in "CP"
+    )
+    chain = read(text.encode()).chain
+    assert (chain.spot, *chain.bid, *chain.ask) == (5290.25, 1.5, 1.5, 1234.5, 1234.5)
+    assert chain.open_interest.tolist() == [12345, 12345]
+    np.testing.assert_allclose(chain.iv, 0.135)
