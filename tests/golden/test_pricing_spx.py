@@ -2,6 +2,7 @@
 
 import csv
 from dataclasses import replace
+from datetime import date, datetime
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import polars as pl
 import pytest
 
 import zerogex
+from zerogex.domain.calendar import new_york
 from zerogex.domain.chain import OptionChain, build_chain
 from zerogex.domain.contract import parse_symbol
 from zerogex.domain.iv import IvSource
@@ -90,3 +92,30 @@ def test_forwards_are_those_of_an_independent_regression_over_all_strikes() -> N
     assert len(error) > 40
     assert np.median(list(error.values())) < 0.15  # points of 7,748
     assert max(gap for point, gap in error.items() if point.years < 0.3) < 0.6
+
+
+def test_one_minute_of_the_exchanges_own_data_gives_its_volatilities_and_greeks() -> None:
+    minute, expiration = datetime(2018, 1, 5, 11, 0), date(2018, 2, 2)
+    table = pl.read_parquet(DATA / "intraday" / "datashop_spxw_2018-01-05_1min.parquet").filter(
+        (pl.col("quote_datetime") == minute) & (pl.col("expiration") == expiration)
+    )
+    columns = ("bid", "ask", "implied_volatility", "delta", "gamma", "vega", "implied_underlying_price")
+    bid, ask, iv, delta, gamma, vega, present = (table[name].to_numpy() for name in columns)
+    names = [
+        f"SPXW {expiration:%y%m%d}{kind[0].upper()}{strike}"
+        for kind, strike in zip(table["option_type"], table["strike"], strict=True)
+    ]
+    spot = float(table["active_underlying_price"][0])
+    chain = build_chain(
+        "SPX", spot, new_york(minute.date(), minute.time()), [parse_symbol(n) for n in names], bid=bid, ask=ask
+    )
+    own = enrich(chain, replace(CONFIG, rate=0.012))
+    point = own.forwards[0]
+    assert point.forward * np.exp(-point.rate * point.years) == pytest.approx(present[0], abs=0.25)
+    out_of_the_money = np.where(chain.is_call, chain.strike >= point.forward, chain.strike < point.forward)
+    rows = out_of_the_money & (bid > 0) & (np.abs(delta) > 0.05) & (iv > 0.021)
+    assert rows.sum() > 40
+    assert np.abs(own.chain.iv - iv)[rows].max() < 2e-4
+    assert np.abs(own.chain.delta - delta)[rows].max() < 1e-3
+    assert np.abs(own.chain.gamma - gamma)[rows].max() < 1.5e-4  # theirs has four decimals
+    assert (np.abs(own.chain.vega - vega) <= 2e-3 * vega + 1e-3)[rows].all()

@@ -198,6 +198,16 @@ def test_the_limits_of_the_search_are_passed_on() -> None:
     assert np.isnan(found.iv[found.strike > SPOT + 10]).all()
 
 
+def test_enriching_twice_changes_nothing() -> None:
+    chain = market()
+    vendor = np.where(np.arange(len(chain)) % 5 == 0, IvSource.API, IvSource.NONE).astype(np.int8)
+    bid = np.where(np.arange(len(chain)) % 7 == 0, math.nan, chain.bid)
+    once = enrich(replace(chain, iv=np.full(len(chain), 0.3), iv_source=vendor, bid=bid), EnrichConfig(rate=RATE)).chain
+    twice = enrich(once, EnrichConfig(rate=RATE)).chain
+    for name in ("iv", "iv_source", "iv_status", "forward", "delta", "gamma", "theta", "vega"):
+        np.testing.assert_array_equal(getattr(once, name), getattr(twice, name), name)
+
+
 def test_an_unknown_spot_gives_no_numbers_and_no_error() -> None:
     found = enrich(replace(market(), spot=math.nan), replace(CONFIG, default_iv=None)).chain
     assert np.isnan(found.gamma).all()
