@@ -20,6 +20,7 @@ from zerogex.domain.bar import MinuteBar
 from zerogex.domain.chain import OptionChain
 from zerogex.errors import LockHeld, StoreError, StoreUnavailable
 from zerogex.ports import MinuteBatch
+from zerogex.store import connections
 from zerogex.store.config import DatabaseConfig
 from zerogex.store.connections import connect
 from zerogex.store.embedded import EmbeddedServer
@@ -204,6 +205,28 @@ def test_a_minute_the_database_refuses_for_good_steps_aside(
     assert store.recover("SPX") == 0
     assert (tmp_path / "spool" / "SPX.refused").stat().st_size > 0
     assert "minute refused" in caplog.messages
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds backends by /proc")
+def test_a_server_that_hangs_does_not_hold_a_minute_back(
+    store: PostgresStore, database: DatabaseConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "_PATIENCE_S", -9.0)  # a second, without waiting for the server's own timeout
+    hasty = PostgresStore(replace(database, statement_timeout_s=10.0), spool=tmp_path / "hang")
+    assert hasty.underlyings() == []
+    text = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    with connect(database, autocommit=True) as admin:
+        pids = [pid for (pid,) in admin.execute(text)]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        hasty.write_minute(batch())  # cut off, and written by another session or kept in the spool
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+    hasty.recover("SPX")
+    assert stored(store) == 1
+    hasty.close()
 
 
 @pytest.fixture

@@ -7,6 +7,8 @@ and gets the server's own words.
 
 from __future__ import annotations
 
+import os
+import socket
 import threading
 import time
 from collections import deque
@@ -24,6 +26,7 @@ from zerogex.store.failures import in_our_words
 Connection = psycopg.Connection[tuple[Any, ...]]
 
 _TRUSTED_S = 1.0  # a connection idle for longer is asked whether it still lives
+_PATIENCE_S = 2.0  # beyond the statement timeout, before a connection is cut
 _IDLE_S = 60.0  # beyond `pool_min`, connections idle for longer are closed
 
 
@@ -31,6 +34,23 @@ def connect(config: DatabaseConfig, application: str | None = None, *, autocommi
     """A new connection; raises StoreUnavailable."""
     with in_our_words(config):
         return psycopg.connect(**config.parameters(application), autocommit=autocommit)
+
+
+@contextmanager
+def _answering(connection: Connection, within_s: float) -> Iterator[None]:
+    """Cut the connection if the block lasts longer: a server that hangs does not keep its own timeouts."""
+
+    def cut() -> None:
+        with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(connection.fileno())) as ours:
+            ours.shutdown(socket.SHUT_RDWR)
+
+    watch = threading.Timer(within_s, cut)
+    watch.daemon = True
+    watch.start()
+    try:
+        yield
+    finally:
+        watch.cancel()
 
 
 class ConnectionPool:
@@ -52,7 +72,8 @@ class ConnectionPool:
         try:
             connection = self._take()
             try:
-                yield connection
+                with _answering(connection, self.config.statement_timeout_s + _PATIENCE_S):
+                    yield connection
             finally:
                 self._give_back(connection)
         finally:
@@ -81,11 +102,11 @@ class ConnectionPool:
                 return connection
             connection.close()
 
-    @staticmethod
-    def _lives(connection: Connection) -> bool:
+    def _lives(self, connection: Connection) -> bool:
         try:
-            connection.execute("")
-            connection.rollback()
+            with _answering(connection, self.config.connect_timeout_s):
+                connection.execute("")
+                connection.rollback()
         except psycopg.Error:
             return False
         return True

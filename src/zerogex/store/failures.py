@@ -14,7 +14,12 @@ from zerogex.store.config import DatabaseConfig
 _PASSING_CLASSES = ("08", "40", "53", "58")
 _PASSING = ("25006", "55P03", "57P01", "57P02", "57P03", "57P05")
 _SCHEMA = ("42P01", "42703", "42704", "42883")  # no such table, column, type, function
+_DATA_CLASSES = ("22", "23")  # the values themselves are at fault
 _CANCELLED, _NO_PARTITION = "57014", "23514"
+
+
+class Refused(StoreError):
+    """The database will never take these values."""
 
 
 def is_connection_lost(error: psycopg.Error) -> bool:
@@ -42,8 +47,9 @@ def translate(error: psycopg.Error, config: DatabaseConfig) -> StoreError:
     if state in _SCHEMA:
         return SchemaBehind(f"{config.place} lacks something this program needs ({said}); run `zerogex db migrate`")
     if state == _CANCELLED:
-        return StoreError(f"{config.place} gave up after {config.statement_timeout_s:g} s: {said}")
-    return StoreError(f"{config.place} refused: {said}")
+        return StoreUnavailable(f"{config.place} gave up after {config.statement_timeout_s:g} s: {said}")
+    kind = Refused if state is not None and state.startswith(_DATA_CLASSES) else StoreError
+    return kind(f"{config.place} refused: {said}")
 
 
 @contextmanager

@@ -17,12 +17,12 @@ from psycopg.rows import dict_row
 from zerogex.domain.bar import MinuteBar
 from zerogex.domain.chain import Bools, OptionChain
 from zerogex.domain.exposure import Analysis
-from zerogex.errors import LockHeld, OriginConflict, SchemaBehind, StoreError, StoreUnavailable
+from zerogex.errors import OriginConflict, StoreError, StoreUnavailable
 from zerogex.ports import FeedState, MinuteBatch, Notice
 from zerogex.store import analysis_rows, latest, migrate, minutes
 from zerogex.store.config import DatabaseConfig
 from zerogex.store.connections import Connection, ConnectionPool
-from zerogex.store.failures import in_our_words, is_connection_lost, is_no_partition
+from zerogex.store.failures import Refused, in_our_words, is_connection_lost, is_no_partition
 from zerogex.store.locks import WriterLocks
 from zerogex.store.notices import Listeners, payload
 from zerogex.store.spool import Spool, SpoolFile
@@ -158,9 +158,7 @@ class PostgresStore:
         for end, batch in file.pending():
             try:
                 self._write_batch(batch)
-            except (StoreUnavailable, SchemaBehind, LockHeld):
-                raise
-            except StoreError as error:
+            except Refused as error:
                 aside = file.set_aside(batch)
                 extra = {"underlying": batch.underlying, "minute": batch.timestamp.isoformat(), "kept_in": str(aside)}
                 log.error("minute refused", extra={**extra, "reason": str(error)})
