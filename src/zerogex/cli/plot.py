@@ -28,7 +28,7 @@ PROFILE_POINTS = 800  # a smooth curve even on an expiration day
 _SIZE, _DPI = (12.0, 9.0), 120
 _SHARE = 0.97  # of the gross exposure the strike window shows
 _NARROWEST, _WIDEST = 0.02, 0.10  # of spot, each way
-_LEAST_BARS, _MOST_BARS = 24, 260
+_LEAST_BARS, _MOST_BARS = 24, 400
 _HEADROOM = 0.30  # of the upper panel, for the names of the levels
 
 
@@ -79,7 +79,7 @@ class _Strikes:
 
 
 def _window(analysis: Analysis) -> _Strikes:
-    """Strikes around spot that hold nearly all exposure, within 2 % to 10 % each way; neighbours merged if too many."""
+    """Strikes around spot that hold nearly all exposure, and every level; neighbours merged if too many."""
     table = analysis.by_strike
     strike = table.strike if table.strike is not None else np.zeros(0)
     names = ("call_gex", "put_gex", "net_gex")
@@ -89,12 +89,12 @@ def _window(analysis: Analysis) -> _Strikes:
     order = np.argsort(away)
     reached = np.cumsum(gross[order]) >= _SHARE * gross.sum()
     reach = float(away[order][reached.argmax()]) if gross.sum() > 0 else _NARROWEST
-    levels = [wall.strike for wall in (analysis.levels.call_wall, analysis.levels.put_wall) if wall]
-    levels += [analysis.flip.price] if analysis.flip.price else []
-    reach = max(reach, *(1.1 * abs(level / analysis.spot - 1.0) for level in levels), _NARROWEST)
     near = np.sort(away[gross > 0])  # a volatile underlying has few strikes near: show some at any distance
     enough = float(near[min(_LEAST_BARS, len(near)) - 1]) if len(near) else _NARROWEST
-    reach = min(reach, max(_WIDEST, enough))
+    reach = min(max(reach, _NARROWEST), max(_WIDEST, enough))
+    levels = [wall.strike for wall in (analysis.levels.call_wall, analysis.levels.put_wall) if wall]
+    levels += [analysis.flip.price] if analysis.flip.price else []
+    reach = max(reach, *(min(1.05 * abs(level / analysis.spot - 1.0), 0.9) for level in levels), 0.0)
     low, high = analysis.spot * (1 - reach), analysis.spot * (1 + reach)
     inside = (strike >= low) & (strike <= high) & (gross > 0)
     strike, call, put, net = strike[inside], call[inside], put[inside], net[inside]
