@@ -21,6 +21,8 @@ LEAST_PAIRS = 2  # one strike alone has no witness
 WIDEST_SPREAD = 0.5  # call and put spread together, as a share of call plus put: wider quotes do not vote
 FARTHEST_LOG = 0.5  # |ln(forward/spot)| beyond this is a wrong quote (volatility futures come to 0.4)
 STRADDLES_NEAR = 0.25  # a strike this many straddles from the money has 0.6 of the weight of one at it
+LEAST_WIDTH = 1e-5  # of spot, added to each spread: one quoted at nothing must not outvote the rest
+AGREEMENT = 1e-4  # of spot: strikes this close to the median agree with it
 STRADDLES_APART = 0.02  # early exercise lets American strikes disagree by about this much
 
 
@@ -53,10 +55,10 @@ def _weighted_median(values: Floats, weights: Floats) -> float:
 def _votes(
     strike: Floats, call_bid: Floats, call_ask: Floats, put_bid: Floats, put_ask: Floats, growth: float, spot: float
 ) -> tuple[Floats, Floats, Floats, Floats]:
-    """(forward, half width, gap, straddle) of each strike whose quotes may vote; gap is |call - put|."""
+    """(strike, forward, half width, call plus put) of each strike whose quotes may vote."""
     count = 0
-    forward, width = np.empty(strike.size), np.empty(strike.size)
-    gap, straddle = np.empty(strike.size), np.empty(strike.size)
+    voter, forward = np.empty(strike.size), np.empty(strike.size)
+    width, straddle = np.empty(strike.size), np.empty(strike.size)
     for i in range(strike.size):
         if not (0.0 < call_bid[i] <= call_ask[i] < math.inf and 0.0 < put_bid[i] <= put_ask[i] < math.inf):
             continue
@@ -65,10 +67,10 @@ def _votes(
         value = strike[i] + growth * (call - put)
         if spread > WIDEST_SPREAD * (call + put) or not value > 0.0 or abs(math.log(value / spot)) > FARTHEST_LOG:
             continue
-        forward[count], width[count] = value, 0.5 * growth * spread
-        gap[count], straddle[count] = abs(call - put), call + put
+        voter[count], forward[count] = strike[i], value
+        width[count], straddle[count] = 0.5 * growth * spread, call + put
         count += 1
-    return forward[:count], width[:count], gap[:count], straddle[:count]
+    return voter[:count], forward[:count], width[:count], straddle[:count]
 
 
 @compiled
@@ -77,25 +79,25 @@ def _parity(
     years: float, rate: float, spot: float,
 ) -> tuple[float, int]:  # fmt: skip
     growth = math.exp(rate * years)
-    forward, width, gap, straddle = _votes(strike, call_bid, call_ask, put_bid, put_ask, growth, spot)
+    voter, forward, width, straddle = _votes(strike, call_bid, call_ask, put_bid, put_ask, growth, spot)
     count = forward.size
     if count < LEAST_PAIRS:
         return math.nan, count
+    tightness = 1.0 / (width + LEAST_WIDTH * spot)
+    rough = _weighted_median(forward.copy(), tightness.copy())
     money = 0
     for i in range(count):
-        if gap[i] < gap[money]:
+        if abs(voter[i] - rough) < abs(voter[money] - rough):
             money = i
-    near = max(STRADDLES_NEAR * straddle[money], gap[money], 1e-9 * spot)
-    tick = max(0.1 * width[money], 1e-9 * spot)  # a spread of nothing must not outvote the rest
-    slack = STRADDLES_APART * straddle[money] + 1e-4 * spot
+    near = max(STRADDLES_NEAR * straddle[money], abs(voter[money] - rough))
+    slack = STRADDLES_APART * straddle[money] + AGREEMENT * spot
     weights = np.empty(count)
-    total = 0.0
     for i in range(count):
-        weights[i] = math.exp(-0.5 * (gap[i] / near) ** 2) / (width[i] + tick) ** 2
-        total += weights[i]
+        weights[i] = tightness[i] ** 2 * math.exp(-0.5 * ((voter[i] - rough) / near) ** 2)
     value = _weighted_median(forward.copy(), weights.copy())
-    agreeing = 0.0
+    total = agreeing = 0.0
     for i in range(count):
+        total += weights[i]
         if abs(forward[i] - value) <= 2.0 * width[i] + slack:
             agreeing += weights[i]
     return (value if agreeing >= 0.5 * total else math.nan), count

@@ -4,11 +4,15 @@ The unknown is the deviation s = iv * sqrt(years); the datum is the out-of-the-m
 as a share y of min(forward, strike), for x = |ln(F/K)|.  In these the problem has two parameters
 and is well conditioned: a relative error of y moves s relatively by no more.
 
-y(s) turns from convex to concave at s = sqrt(2x), where its slope is 1/sqrt(2 pi).  That point
-splits the search in two, each with a first guess that has the right value and slope there and the
-right growth at the far end.  Householder's fourth-order step on a nearly linear image of y
-(1/sqrt(-ln y) below, y itself in the middle, ln(1 - y) above) then needs two or three turns; a bracket
-keeps it from leaving the side it belongs to.
+y(s) turns from convex to concave at s = sqrt(2x), where its slope is 1/sqrt(2 pi).  Three regions,
+each with an objective that is nearly linear in s and a first guess good to a few per cent:
+
+    WING     s < min(x, sqrt(2x))   1/sqrt(ln(scale/y))   Hermite's cubic between both ends
+    MIDDLE   y < 1/2                y                     a quadratic below the turn, erf⁻¹ above it
+    TOP      the rest               ln(1 - y)             erf⁻¹
+
+Householder's fourth-order step then ends the search in two or three turns, also for premiums
+of 1e-300; a bracket catches any step that leaves the region.
 
 Source  Jäckel, "Let's be rational", Wilmott (2015), for the objectives; Householder, "The Numerical
         Treatment of a Single Nonlinear Equation" (1970); the guesses are ours.
@@ -49,7 +53,7 @@ class IvLimits:
 
     minimum: float = 0.01  # per 1.00
     maximum: float = 5.0
-    tolerance: float = 1e-5  # the step in volatility that ends the search
+    tolerance: float = 1e-5  # largest last step in volatility; its error is that step's fourth power
     max_iterations: int = 100
 
     def __post_init__(self) -> None:
@@ -76,7 +80,7 @@ def _error_function_inverse(z: float, one_minus_z: float) -> float:
     a = 0.147
     tail = math.log(one_minus_z * (1.0 + z))
     middle = 2.0 / (math.pi * a) + 0.5 * tail
-    # z² first where z is small: there the root is a difference of nearly equal numbers
+    # where z is small the root would be a difference of nearly equal numbers
     return z * 0.886226925452758 if z < 1e-4 else math.sqrt(math.sqrt(middle * middle - tail / a) - middle)
 
 

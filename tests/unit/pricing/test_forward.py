@@ -60,6 +60,13 @@ def test_crossed_one_sided_and_missing_quotes_do_not_vote() -> None:
     assert forward == pytest.approx(FORWARD, abs=0.2)
 
 
+def test_a_far_strike_quoted_as_if_it_were_at_the_money_is_outvoted() -> None:
+    quotes = market()
+    for name, value in (("call_bid", 0.05), ("call_ask", 0.06), ("put_bid", 0.05), ("put_ask", 0.06)):
+        quotes[name][3] = value
+    assert solve(quotes)[0] == pytest.approx(FORWARD, abs=0.05)
+
+
 def test_a_quote_wider_than_half_of_its_premium_does_not_vote() -> None:
     quotes = market(strikes=np.arange(4650.0, 4780.0, 5.0))
     for name in ("call_bid", "put_bid"):
