@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import psycopg
 import uvicorn
 
 from zerogex.analytics.analysis import analyze
@@ -25,6 +26,7 @@ from zerogex.domain.contract import OptionContract, OptionKind
 from zerogex.ports import Store
 from zerogex.serving.app import create_app, server_options
 from zerogex.serving.config import ServingConfig
+from zerogex.store.config import DatabaseConfig
 
 NOON = datetime(2026, 2, 20, 17, 0, tzinfo=UTC)  # 12:00 in New York, a Friday with a session
 EXPIRATIONS = (date(2026, 2, 20), date(2026, 2, 27), date(2026, 3, 20))
@@ -112,6 +114,16 @@ def serving(store: Store, simulated: bool = True, **config: Any) -> Iterator[Ser
             yield Served(store, clock, settings, f"http://127.0.0.1:{port}", app, stop)
         finally:
             stop()
+
+
+def cut_off(database: DatabaseConfig, away: bool = True) -> None:
+    """Take a database away from everybody, or give it back."""
+    parameters = database.parameters()
+    name = parameters["dbname"]
+    with psycopg.connect(**{**parameters, "dbname": "postgres"}, autocommit=True) as connection:
+        connection.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS {"false" if away else "true"}')
+        if away:
+            connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
 
 
 def until(holds: Callable[[], Any], patience_s: float = 10.0) -> Any:

@@ -8,10 +8,9 @@ from typing import Any
 from urllib.parse import quote
 
 import httpx2
-import psycopg
 import pytest
-from served import NOON, Served, serving, until
 
+from served import NOON, Served, cut_off, serving, until
 from zerogex.serving.guard import SECURITY_HEADERS
 from zerogex.store.config import DatabaseConfig
 from zerogex.store.postgres import PostgresStore
@@ -217,28 +216,14 @@ def test_the_routes_describe_themselves(http: httpx2.Client) -> None:
     assert all(operation["get"]["description"] for operation in paths.values())
 
 
-@pytest.fixture
-def cut(database: DatabaseConfig, postgres_server: Any) -> Callable[[bool], None]:
-    """A function that takes this test's database away from everybody, and gives it back."""
-
-    def switch(off: bool) -> None:
-        name = database.parameters()["dbname"]
-        with psycopg.connect(**postgres_server.config("postgres").parameters(), autocommit=True) as connection:
-            connection.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS {"false" if off else "true"}')
-            if off:
-                connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
-
-    return switch
-
-
 def test_without_its_database_the_server_shows_the_last_known_and_says_so(
-    served: Served, http: httpx2.Client, cut: Callable[[bool], None]
+    served: Served, http: httpx2.Client, database: DatabaseConfig
 ) -> None:
     written = served.publish()
     served.publish_bars(3)
     wait_for(http, "/SPY/summary")
     wait_for(http, "/SPY/bars", lambda said: len(said["bars"]) == 3)
-    cut(True)
+    cut_off(database)
     until(lambda: http.get("/health/ready").status_code == 503)
     said = body(http, "/SPY/summary")
     assert (said["net_gex"], said["stale"], said["database"]) == (written["net_gex"], True, "down")
@@ -247,16 +232,16 @@ def test_without_its_database_the_server_shows_the_last_known_and_says_so(
     history = http.get("/SPY/history")
     assert (history.status_code, history.json()["code"]) == (503, "database_unavailable")
     assert int(history.headers["retry-after"]) > 0
-    cut(False)
+    cut_off(database, away=False)
     until(lambda: http.get("/health/ready").status_code == 200)
     served.publish(spot=692.0)
     assert wait_for(http, "/SPY/summary", lambda said: said["spot"] == 692.0)["stale"] is False
 
 
 def test_a_server_started_without_its_database_is_alive_but_not_ready(
-    store: PostgresStore, cut: Callable[[bool], None]
+    store: PostgresStore, database: DatabaseConfig
 ) -> None:
-    cut(True)
+    cut_off(database)
     with serving(store) as served, httpx2.Client(base_url=f"{served.address}/api/v1") as http:
         assert http.get("/health/live").status_code == 200
         for path in ("/health/ready", "/SPY/summary", "/NOPE/summary", "/SPY/bars"):

@@ -192,9 +192,10 @@ class Hub:
     def _heartbeat(self, symbols: frozenset[str], moment: views.Moment) -> str:
         faces = {}
         for symbol in sorted(symbols):
-            document = self.board.known[symbol].document or {}
-            stamps = {name: document.get(name) for name in ("data_timestamp", "computed_at")}
-            faces[symbol] = views.clock_face(document, moment) | stamps
+            document = self.board.known[symbol].document
+            face = views.clock_face(document or {}, moment)
+            face |= {name: (document or {}).get(name) for name in ("data_timestamp", "computed_at")}
+            faces[symbol] = face if document is not None else face | {"state": None, "stale": False}
         database = "up" if moment.database else "down"
         beat = {"type": "heartbeat", "market_time": moment.now, "clock_speed": moment.speed, "database": database}
         return encode(beat | {"session": moment.session.value, "symbols": faces}).decode()

@@ -12,9 +12,21 @@ from zerogex.domain.exposure import TOTALS
 from zerogex.serving.page import DASHBOARD, assets
 
 ROOT = Path(zerogex.__file__).parents[2]
-OURS = [path for path in sorted(DASHBOARD.rglob("*")) if path.suffix in (".js", ".css", ".html") and path.parent.name != "vendor"]  # fmt: skip
+OURS = [path for path in sorted(DASHBOARD.rglob("*.*")) if path.match("*.[jch]*") and path.parent.name != "vendor"]
 SCRIPTS = [path for path in OURS if path.suffix == ".js"]
 MARKUP = r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|DOMParser|\beval\(|new Function|setAttribute\(\"style"
+
+
+def luminance(color: str) -> float:
+    """WCAG 2 relative luminance of #rrggbb."""
+    parts = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def colors(selector: str) -> dict[str, str]:
+    block = (DASHBOARD / "style.css").read_text().partition(f"{selector} {{")[2].partition("}")[0]
+    return dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", block))
 
 
 def name(path: Path) -> str:
@@ -80,3 +92,12 @@ def test_the_attribution_is_on_the_page() -> None:
     html = (DASHBOARD / "index.html").read_text()
     assert "https://www.tradingview.com/" in html
     assert "Apache ECharts" in html
+
+
+@pytest.mark.parametrize("theme", [":root", ':root[data-theme="light"]'])
+def test_every_text_colour_stands_out_from_every_ground(theme: str) -> None:
+    palette = colors(theme)
+    for text in ("ink", "soft", "faint", "call", "put", "flip", "spot", "pain"):
+        for ground in ("ground", "panel", "raised"):
+            light, dark = sorted((luminance(palette[text]), luminance(palette[ground])), reverse=True)
+            assert (light + 0.05) / (dark + 0.05) >= 4.5, (text, ground)

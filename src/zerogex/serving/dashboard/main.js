@@ -79,7 +79,7 @@ function showFooter(summary) {
   const notes = summary?.notes?.length ? ` ${summary.notes.join(" ")}` : "";
   say(byId("provenance"), c ? `${f.count(c.used)} of ${f.count(c.live)} live contracts carry these numbers, ${f.percent(c.pct)} of open interest. `
     + `Computed ${f.clock(summary.computed_at)}.${notes}` : "");
-  say(byId("note-price"), "one-minute candles, New York time");
+  say(byId("note-price"), "minutes, New York time");
   const status = summary?.gamma_flip_status?.replace("_", " ");
   say(byId("note-profile"), status ? `flip: ${status}` : "");
   say(byId("note-expirations"), page.views.expirations?.by_expiration ? `${page.views.expirations.by_expiration.length} expirations` : "");
