@@ -142,18 +142,21 @@ def _structural(curve: Curve, brackets: list[tuple[int, int]]) -> list[bool]:
     running = np.concatenate(([0.0], np.cumsum(curve.gex * width)))
     enough = RIPPLE_AREA * float(np.sum(np.abs(curve.gex) * width))
     kept = list(range(len(brackets)))
-    while True:
+    while kept:
         lobes = []
-        for position in range(len(kept) - 1):
-            first, last = brackets[kept[position]][1], brackets[kept[position + 1]][0]
-            holds_spot = first <= curve.middle <= last
+        for position in range(-1, len(kept)):  # the lobes at both ends have one change each, the others two
+            first = brackets[kept[position]][1] if position >= 0 else 0
+            last = brackets[kept[position + 1]][0] if position + 1 < len(kept) else len(curve.u) - 1
             area = abs(float(running[last + 1] - running[first]))
-            if area < enough and not holds_spot:
+            outer = position < 0 or position + 1 == len(kept)
+            cut_off = outer and _at_border(float(curve.u[brackets[kept[max(position, 0)]][0]]), curve)
+            if area < enough and not first <= curve.middle <= last and not cut_off:
                 lobes.append((area, position))
         if not lobes:
-            return [k in kept for k in range(len(brackets))]
+            break
         _, position = min(lobes)
-        del kept[position : position + 2]
+        del kept[max(position, 0) : position + 2]
+    return [k in kept for k in range(len(brackets))]
 
 
 def _at_border(u: float, curve: Curve) -> bool:

@@ -137,3 +137,9 @@ def test_the_search_grid_is_ascending_holds_spot_and_covers_the_range() -> None:
         assert curve.u[curve.middle] == 0.0
         assert curve.u[0] <= math.log1p(-reach) + 1e-12
         assert curve.u[-1] >= math.log1p(reach) - 1e-12
+
+
+def test_a_last_change_with_nothing_beyond_it_is_a_ripple() -> None:
+    flip = gamma_flip(book((101, 1e6, 4), (113, -10, 4)), 0.15)  # far above, a few contracts of the other sign
+    assert [each.structural for each in flip.crossings] == [False]
+    assert (flip.price, flip.status) == (None, FlipStatus.NONE_POSITIVE)
