@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import logging
+import mmap
 import os
 import struct
 import zlib
@@ -89,7 +90,7 @@ def _batch(payload: bytes) -> MinuteBatch:
     return MinuteBatch(record.batch_id, record.underlying, record.timestamp, chain, record.bars)
 
 
-def scan(data: bytes, start: int = 0) -> Iterator[tuple[int, MinuteBatch | None]]:
+def scan(data: bytes | mmap.mmap, start: int = 0) -> Iterator[tuple[int, MinuteBatch | None]]:
     """The good records from an offset on, each with the offset behind it; None for each damaged stretch."""
     position, damaged = start, False
     while position < len(data):
@@ -130,12 +131,15 @@ class SpoolFile:
     def pending(self) -> Iterator[tuple[int, MinuteBatch]]:
         """Batches not yet done, in order, each with the offset behind it; damage is logged and passed over."""
         start = self._done.get(self.path, 0)
+        if os.fstat(self._descriptor).st_size <= start:
+            return
         damaged = 0
-        for end, batch in scan(self.path.read_bytes(), start):
-            if batch is None:
-                damaged += 1
-            else:
-                yield end, batch
+        with mmap.mmap(self._descriptor, 0, access=mmap.ACCESS_READ) as data:  # a long outage must not fill memory
+            for end, batch in scan(data, start):
+                if batch is None:
+                    damaged += 1
+                else:
+                    yield end, batch
         if damaged:
             log.error("spool damaged", extra={"file": str(self.path), "stretches": damaged})
 
