@@ -7,11 +7,14 @@ Faults that count (`*_after_*`) count for each stream from its opening.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from zerogex.errors import SettingsError
+
+Corruption = Literal["", "nan", "infinity", "text", "null", "negative", "empty", "missing", "truncated", "deep", "huge",
+                     "garbage"]  # fmt: skip
 
 
 class Faults(msgspec.Struct, forbid_unknown_fields=True):
@@ -35,7 +38,7 @@ class Faults(msgspec.Struct, forbid_unknown_fields=True):
     rechunk: bool = False  # objects split and joined at random over chunks
     duplicate: int = 0  # every object comes this many times more
     reorder: int = 0  # objects shuffled within windows of this many
-    corrupt: str = ""  # nan | infinity | text | truncated | missing | deep | huge | null: one object in twenty
+    corrupt: Corruption = ""  # one object in twenty is wrong in this way
     blank_lines: bool = False
     crlf: bool = False
     # content
@@ -56,10 +59,10 @@ class Faults(msgspec.Struct, forbid_unknown_fields=True):
     status_path: str = ""  # … whose path contains this
     retry_after: str = ""  # a Retry-After header with it
     html_errors: bool = False  # bodies of 5xx as a gateway's HTML
-    quotas: str = "generous"  # generous | documented
+    quotas: Literal["generous", "documented"] = "generous"
     quota_reset: str = ""  # what X-RateLimit-Reset says instead of the truth
     stream_cap: int = 0  # concurrent streams allowed (0: no cap)
-    cap_mode: str = "429"  # 429 | close: 200, then closed
+    cap_mode: Literal["429", "close"] = "429"  # close: 200, then closed
     latency_s: float = 0.0  # before each answer
     date_skew_s: float = 0.0  # of the Date header
     # sign-in
