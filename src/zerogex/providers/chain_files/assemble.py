@@ -20,6 +20,7 @@ QUOTES = ("bid", "ask", "last")
 NUMBERS = (*QUOTES, "volume", "open_interest", "iv", "delta", "gamma", "theta", "vega", "multiplier")
 LEAST_SHARE = 0.95  # of the rows must be about one underlying; the rest is damage
 MISSING = -999.0  # TD Ameritrade's word for "not known"
+IV_FLOOR = 0.02
 LEAST_IV = 0.001  # Cboe writes 0 and Yahoo 0.00001 where nothing could be solved
 _SYMBOL = r"^[._$^]*([A-Z][A-Z0-9./]*?)\s*(\d{6})([CP])(\d+(?:\.\d+)?)$"
 _KEY = ["expiration", "root", "strike", "right"]
@@ -80,6 +81,8 @@ def identify(said: Said, name: str) -> _Identified:
         rows = rows.with_columns(pl.lit(said.underlying, pl.String).alias("root"))
     elif said.underlying:
         rows = rows.with_columns(pl.col("root").fill_null(said.underlying))
+    if rows["root"].null_count() == len(rows) > 0 and rows["strike"].null_count() < len(rows):
+        raise ChainFileError(f"{name} does not say what its options are on: no column for option, root or underlying")
     good = rows.filter(
         pl.all_horizontal(pl.col(*_KEY).is_not_null())
         & pl.col("strike").is_between(0.0, 1e7, closed="right")
@@ -116,7 +119,7 @@ def _split_symbols(rows: pl.DataFrame) -> pl.DataFrame:
     found = parts.select(
         "root",
         "right",
-        expiration=pl.col("day").str.to_date("%y%m%d", strict=False),
+        expiration=("20" + pl.col("day")).str.to_date("%Y%m%d", strict=False),
         strike=pl.col("digits").cast(pl.Float64, strict=False) / pl.when(osi).then(1000.0).otherwise(1.0),
     ).collect()
     given = [key for key in ("expiration", "strike", "right", "root") if key in rows.columns]
@@ -178,6 +181,10 @@ def _counts(rows: pl.DataFrame, column: str) -> Ints:
 def _clean_iv(iv: Floats, said: Said) -> Floats:
     """Volatility per 1.00; what the vendor writes for "not solved" becomes NaN."""
     iv = np.where(iv > LEAST_IV, iv, np.nan)
+    at_floor = iv == IV_FLOOR
+    if at_floor.mean() > 0.005:  # no accident: Cboe until 2022 wrote the floor where it could not solve
+        said.notes.append(f"{at_floor.sum()} contracts at the vendor's volatility floor of 0.02 count as unsolved.")
+        iv = np.where(at_floor, np.nan, iv)
     if np.isfinite(iv).any() and np.nanmedian(iv) > 4.0:  # nobody's median volatility is 400 %
         said.notes.append("Implied volatility is read as percent.")
         iv = iv / 100.0

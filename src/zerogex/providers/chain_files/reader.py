@@ -64,8 +64,7 @@ def _read(data: bytes, name: str, as_of: datetime | None) -> Said:
 
 def _settle_time(said: Said, name: str, wanted: datetime | None) -> datetime:
     """The instant of the chain: the file's, or the one asked for, or the one its quotes speak for."""
-    several = any("instants" in note for note in said.notes)
-    if wanted is not None and not several:
+    if wanted is not None and not said.picked:
         if said.as_of and abs((wanted - said.as_of).total_seconds()) > 60:
             said.notes.append(f"The file is of {said.as_of:%Y-%m-%d %H:%M} UTC; times run from --as-of instead.")
         said.spot_time = None

@@ -133,6 +133,7 @@ def _pick_instant(said: Said, name: str, wanted: datetime | None) -> None:
         raise ChainFileError(f"{name} begins at {every[0]:%Y-%m-%d %H:%M} UTC, after the instant asked for")
     said.as_of = chosen[-1] if wanted else _last_alive(said.rows, chosen)
     said.rows = said.rows.filter(pl.col("as_of") == said.as_of)
+    said.picked = True
     said.notes.append(
         f"The file holds {len(every)} instants from {every[0]:%Y-%m-%d} to {every[-1]:%Y-%m-%d}; "
         f"this is {said.as_of:%Y-%m-%d %H:%M} UTC (--as-of picks another)."

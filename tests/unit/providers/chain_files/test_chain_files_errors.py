@@ -40,6 +40,7 @@ def sentence(data: bytes) -> str:
         (b"option,bid,ask\n", "has no contracts"),
         (b"option,bid,ask\nhello,1,2\nworld,3,4\n", "has no contracts"),
         (b"strike,bid,ask\n100,1,2\n", "no column for expiration and right"),
+        (b"expiration,strike,right,bid\n2024-06-21,100,C,1\n", "does not say what its options are on"),
         (b'{"error": "not found", "code": 404}', "is JSON, but not an option chain"),
         (b"[1, 2, 3]", "is JSON, but not an option chain"),
         (b'{"data": {"options": []}, "timestamp": "2024-06-04 22:00:00"}', "has no contracts"),

@@ -241,3 +241,10 @@ def test_percent_signs_dollars_and_grouped_thousands_are_numbers(read: Read) -> 
     assert (chain.spot, *chain.bid, *chain.ask) == (5290.25, 1.5, 1.5, 1234.5, 1234.5)
     assert chain.open_interest.tolist() == [12345, 12345]
     np.testing.assert_allclose(chain.iv, 0.135)
+
+
+def test_a_volatility_floor_is_no_volatility(sample: Any, reference: OptionChain, read: Read) -> None:
+    floored = sample.frame.with_columns(iv=pl.when(pl.col("iv") > 0).then("iv").otherwise(0.02))
+    chain_file = read(sample.parquet(floored))
+    np.testing.assert_array_equal(chain_file.chain.iv, reference.iv)
+    assert any("floor of 0.02" in note for note in chain_file.notes)
