@@ -22,6 +22,11 @@ from zerogex.store.postgres import PostgresStore
 MINUTE = datetime(2026, 2, 20, 14, 30, tzinfo=UTC)
 TABLES = ("underlying_quotes", "option_chains", "chain_minutes", "ingest_batches")
 MakeChain = Callable[..., OptionChain]
+# Only of this database: other workers share the server.
+CUT_SESSIONS = """
+    SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+    WHERE datname = current_database() AND application_name ~ %s AND pid <> pg_backend_pid()
+"""
 
 
 def bar(timestamp: datetime = MINUTE, close: float = 5012.25, symbol: str = "SPX", **fields: float) -> MinuteBar:
@@ -271,7 +276,7 @@ def test_notices_reach_another_store_and_survive_a_cut_connection(
     store.write_latest(make_chain(strikes=1), np.ones(4, bool))
     assert list(listener.notices(0.2)) == [Notice("minute", "SPX"), Notice("latest", "SPX")]
     with psycopg.connect(**database.parameters(), autocommit=True) as connection:
-        connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name ~ 'listener'")
+        connection.execute(CUT_SESSIONS, ["listener"])
     assert list(listener.notices(0.1)) == []
     assert list(listener.notices(1.0)) == []
     store.write_minute(batch(None))
@@ -284,7 +289,7 @@ def test_a_killed_session_is_replaced_without_an_error(
 ) -> None:
     store.write_minute(batch(make_chain()))
     with psycopg.connect(**database.parameters(), autocommit=True) as connection:
-        connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+        connection.execute(CUT_SESSIONS, [""])
     later = make_chain(seed=3)
     store.write_minute(batch(replace(later, received_time=later.received_time + 1)))
     assert len(store.minute_chain("SPX")) == len(later)

@@ -29,6 +29,11 @@ from zerogex.store.spool import Spool
 
 MINUTE = datetime(2026, 2, 20, 14, 30, tzinfo=UTC)
 STEPS = ("after_spool_fsync", "before_commit", "after_commit", "before_spool_trim", "after_trim")
+# Only of this database: other workers share the server.
+CUT_SESSIONS = """
+    SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+    WHERE datname = current_database() AND application_name ~ %s AND pid <> pg_backend_pid()
+"""
 PRELUDE = """
     import os, signal, sys
     from datetime import UTC, datetime
@@ -110,8 +115,7 @@ def test_a_writer_that_lost_its_lock_to_another_is_fenced_off(
     store: PostgresStore, database: DatabaseConfig, tmp_path: Path
 ) -> None:
     def cut_lock_session(connection: psycopg.Connection) -> None:
-        text = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name ~ 'zerogex-writer'"
-        connection.execute(text)
+        connection.execute(CUT_SESSIONS, ["zerogex-writer"])
 
     second = PostgresStore(database, spool=tmp_path / "second")
     with connect(database, autocommit=True) as admin, store.writer_lock("SPX"):
