@@ -6,6 +6,7 @@ import asyncio
 import math
 import random
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -86,6 +87,7 @@ class Exchange:
         self._token_statuses_given = 0
         self.random = random.Random(config.faults.seed)
         self.closing = asyncio.Event()
+        self.hang_up: Callable[[Any], None] = lambda peer: None  # the server's way to break a connection
         self._quotas: dict[str, Quota] = {}
         self._quota_kind = ""
 

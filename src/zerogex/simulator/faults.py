@@ -51,7 +51,7 @@ class Faults(msgspec.Struct, forbid_unknown_fields=True):
     both_roots: bool = False  # $SPX.X lists SPXW too
     delayed: bool = False  # MarketFlags.IsDelayed
     not_entitled: list[str] = msgspec.field(default_factory=list)  # "FAILED, NOT ENTITLED"
-    failing: list[str] = msgspec.field(default_factory=list)  # bare "FAILED" in streams, then data after a retry
+    failing: list[str] = msgspec.field(default_factory=list)  # bare "FAILED" in streams opened while it is set
     bars_error: str = ""  # a 200 with {"Error":"Failed","Message":this}
     # requests
     status: int = 0  # this status …

@@ -213,8 +213,8 @@ class Simulator:
         settings = uvicorn.Config(application(self.exchange), log_config=None, lifespan="off", http="h11", ws="none",
                                   loop="asyncio", access_log=False, server_header=False, date_header=False,
                                   timeout_graceful_shutdown=3, h11_max_incomplete_event_size=65_536)  # fmt: skip
-        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
         self._server = _Server(settings)
+        self.exchange.hang_up = self._hang_up
         self._task = asyncio.create_task(self._server.serve([self._socket]))
         while not self._server.started:
             await asyncio.sleep(0.005)
@@ -222,6 +222,13 @@ class Simulator:
                 await self._task
                 raise ZerogexError("the simulator stopped while starting")
         log.info("simulator listening", extra={"url": self.url, "seed": self.config.seed, "speed": self.config.speed})
+
+    def _hang_up(self, peer: Any) -> None:
+        """Close the connection of a peer as it stands, whatever was being said on it."""
+        for connection in list(self._server.server_state.connections) if self._server else ():
+            transport = getattr(connection, "transport", None)
+            if transport is not None and transport.get_extra_info("peername")[:2] == tuple(peer):
+                transport.close()
 
     async def stop(self) -> None:
         """Tell every stream to go away, then close."""

@@ -33,8 +33,8 @@ class Source(Protocol):
 class Speech:
     """One open stream: says what its source has to say until somebody ends it."""
 
-    def __init__(self, exchange: Exchange, record: StreamRecord, source: Source, send: Send) -> None:
-        self.exchange, self.record, self.source, self._send = exchange, record, source, send
+    def __init__(self, exchange: Exchange, record: StreamRecord, source: Source, send: Send, peer: Any) -> None:
+        self.exchange, self.record, self.source, self._send, self._peer = exchange, record, source, send, peer
         self.opened = self.spoke = time.monotonic()
         self.beats = 0
 
@@ -46,10 +46,13 @@ class Speech:
         end = "error"
         try:
             end = "over the cap" if close_at_once else await self._speak(listener)
+            if end == "cut":  # without the last chunk: the client must notice
+                self.exchange.hang_up(self._peer)
+                await listener
         finally:
             listener.cancel()
             self.exchange.ledger.closed(self.record, end)
-        if end != "cut":  # a cut connection never gets its last chunk
+        if end != "cut":
             await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _speak(self, listener: asyncio.Task[None]) -> str:

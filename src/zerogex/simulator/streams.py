@@ -56,7 +56,8 @@ class StreamResponse(Response):
             await Refused(429, "TooManyRequests", "Rate quota exceeded").response()(scope, receive, send)
             return
         record = exchange.ledger.opened(self.kind, self.path)
-        await Speech(exchange, record, self.source, send).run(receive, close_at_once=full)
+        speech = Speech(exchange, record, self.source, send, scope["client"])
+        await speech.run(receive, close_at_once=full)
 
 
 def _stream(request: Request, kind: str, source: Source) -> Response:
