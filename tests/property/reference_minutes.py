@@ -39,13 +39,15 @@ def reference_options(quotes, contracts, minutes):
     for start in minutes:
         for contract in contracts:
             bid = ask = last = None
-            volume, open_interest = 0, 0
+            volume, open_interest, heard = 0, 0, False
             for quote in ordered:
                 if quote.contract == contract and quote.event_time < start + timedelta(minutes=1):
+                    heard = True
                     bid = quote.bid if quote.bid is not None else bid
                     ask = quote.ask if quote.ask is not None else ask
                     last = quote.last or last
                     open_interest = quote.open_interest or open_interest
                     volume = max(volume, quote.volume or 0)
-            out[start, contract.symbol] = (bid, ask, last, volume, open_interest)
+            if heard:  # of a contract that never spoke nothing is known
+                out[start, contract.symbol] = (bid, ask, last, volume, open_interest)
     return out

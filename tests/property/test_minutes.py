@@ -62,7 +62,7 @@ def bar_readings(draw):
         up = down = 0
         path = [600.0]
         for tenths in said:
-            path.append(path[-1] + draw(st.integers(-20, 20)) / 100)
+            path.append(round(path[-1] + draw(st.integers(-20, 20)) / 100, 2))
             up, down = up + draw(st.integers(0, 50)), down + draw(st.integers(0, 50))
             heard = start + timedelta(seconds=tenths / 10)
             out.append(
@@ -138,8 +138,8 @@ def test_any_order_within_the_grace_gives_the_minutes_of_the_reference(quotes, b
     closed, builder = feed(arrivals)
     assert bars_of(closed) == reference.reference_bars(bars, UNTIL)
     minutes = {minute.timestamp for minute in closed if minute.chain is not None}
-    if bars:
-        first = min(bar.start for bar in bars)
+    if bars and quotes:
+        first = max(min(bar.start for bar in bars), min(q.event_time for q in quotes).replace(second=0, microsecond=0))
         assert minutes >= {OPEN + timedelta(minutes=m) for m in range(MINUTES) if OPEN + timedelta(minutes=m) >= first}
     assert options_of(closed) == reference.reference_options(quotes, CONTRACTS, minutes)
     assert not any(minute.revision for minute in closed)

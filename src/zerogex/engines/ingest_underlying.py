@@ -48,6 +48,8 @@ _OUTBOX_MAX = 32  # minutes waiting to be written
 _MERGE_MAX = 256  # reads merged in one go
 _TICK_REAL_S = 0.1
 _LATEST_FLOOR_REAL_S = 0.25
+_MINUTES_FIRST_REAL_S = 2.0  # the page waits no longer than this for a slow minute
+_LOOK_REAL_S = 0.01
 _REJECTED_EVERY_REAL_S = 60.0
 _GRACE_REAL_S = 0.25  # what a fast simulated minute gets at least
 
@@ -209,7 +211,7 @@ class UnderlyingIngest:
             while len(events) < _MERGE_MAX and not self._inbox.empty():
                 events.append(self._inbox.get_nowait())
             self._take(events)
-            for minute in self.builder.advance(self.clock.now()):
+            for minute in self.builder.advance(self.clock.now(), early=self._outbox.empty()):
                 await self._outbox.put(minute)
             if self.live.dirty_count >= self.config.max_buffer:
                 self._latest_wanted.set()
@@ -322,6 +324,7 @@ class UnderlyingIngest:
         backoff = Backoff()
         while True:
             began = time.monotonic()
+            await self._minutes_first()
             try:
                 await self._write_latest()
                 backoff.reset()
@@ -337,6 +340,15 @@ class UnderlyingIngest:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._latest_wanted.wait(), wait_s)
             self._latest_wanted.clear()
+
+    async def _minutes_first(self) -> None:
+        """Wait until every minute that is over is stored: after a kill the last checkpoint then completes history."""
+        patience = time.monotonic() + _MINUTES_FIRST_REAL_S
+        while time.monotonic() < patience:
+            written = self._writing is None and self._outbox.empty()
+            if written and not self.builder.is_behind(self.clock.now()):
+                return
+            await asyncio.sleep(_LOOK_REAL_S)
 
     async def _write_latest(self) -> None:
         """Checkpoint the live chain: all of it where spot moved (each Greek did too), otherwise what changed."""
@@ -412,7 +424,10 @@ class UnderlyingIngest:
             "contracts": contracts,
             "late": minute.late,
         }
-        log.info("minute revised" if minute.revision else "minute stored", extra=names)
+        if minute.again:
+            log.debug("minute completed", extra=names)
+        else:
+            log.info("minute revised" if minute.revision else "minute stored", extra=names)
 
 
 def batch_id(timestamp: datetime) -> UUID:

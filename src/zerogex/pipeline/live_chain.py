@@ -291,6 +291,7 @@ class LiveChain:
         self._day = day
 
     def _stamp(self, rows: Ints, seconds: Floats, received: Floats) -> None:
+        self._dirty[rows[seconds > self._event_time[rows]]] = True
         np.maximum.at(self._event_time, rows, seconds)
         np.maximum.at(self._received_time, rows, received)
         self._dirty &= self._followed

@@ -1,10 +1,11 @@
 """Minutes in event time: what of the market's stream becomes history.
 
 A bucket (a minute, unless AGGREGATION_BUCKET_SECONDS says otherwise) is labelled by its start.
-It **ends** when an event or the clock passes its end: the live chain is then copied, and only
-messages stamped before the end still reach that copy.  It **closes** when the watermark (the
-newest time heard of) is a grace beyond the end.  What arrives later is counted as late and
-merged; a bucket that changes by it comes out once more, as a revision.
+It **ends** when an event or the clock passes its end: the live chain is then copied, only messages
+stamped before the end still reach that copy, and the bucket is handed out at once, so that a
+process killed a moment later has lost nothing.  It **closes** when the watermark (the newest time
+heard of) is a grace beyond the end; if it changed within the grace, it is handed out again.  What
+arrives later still is counted as late and merged; what changes by it comes out as a revision.
 
 The order of messages within the grace does not matter, and hearing one twice changes nothing.
 """
@@ -43,7 +44,8 @@ class ClosedMinute:
     chain: OptionChain | None
     bars: tuple[MinuteBar, ...]  # of this bucket, and of earlier ones that changed since they were handed out
     late: int = 0  # events that came after an earlier closing of this bucket
-    revision: bool = False  # handed out before; this reading replaces it
+    again: bool = False  # handed out before, within its grace; this reading replaces it
+    revision: bool = False  # handed out before, and closed; this reading replaces it
     reprice: bool = False
     spot: float | None = None
 
@@ -56,6 +58,8 @@ class _Bucket:
     touched: bool  # an option said something in it
     shared: bool = False  # the copy belongs to several buckets of silence
     late: int = 0
+    changed: bool = True  # since it was last handed out
+    handed: bool = False
     spot: float | None = None  # the close its chain was last handed out with
 
 
@@ -142,19 +146,29 @@ class MinuteBuilder:
         self._merge(quotes, seconds)
         self._watermark = max(self._watermark, newest)
 
-    def advance(self, now: datetime) -> list[ClosedMinute]:
-        """Tell the time; returns what closed by it and what changed since it closed, in order."""
+    def advance(self, now: datetime, *, early: bool = True) -> list[ClosedMinute]:
+        """Tell the time; returns what ended, what closed and what was revised by it, in order.
+
+        `early=False` holds ended buckets back until they close, for a writer that is behind.
+        """
         if self._open is None:
             self.start(now)
         self._hear(now.timestamp())
         out = self._revisions()
-        for start in [s for s in self._ended if s + self.bucket + self.grace_s <= self._watermark]:
-            bucket = self._ended.pop(start)
-            out += self._hand_out(start, bucket)
-            self._closed[start] = bucket
+        for start, bucket in list(self._ended.items()):
+            closes = start + self.bucket + self.grace_s <= self._watermark
+            if closes or (early and not bucket.handed):
+                out += self._hand_out(start, bucket)
+            if closes:
+                self._closed[start] = self._ended.pop(start)
         while len(self._closed) > _RETAINED:
             self._revised.discard(self._closed.popitem(last=False)[0])
         return out
+
+    def is_behind(self, now: datetime) -> bool:
+        """Whether a bucket that is over at this instant has not been handed out."""
+        over = self._open is not None and self._open + self.bucket <= now.timestamp()
+        return over or any(not bucket.handed for bucket in self._ended.values())
 
     def drain(self, now: datetime) -> list[ClosedMinute]:
         """Everything that ended, closed or not, and the open bucket as it stands; feed it nothing afterwards."""
@@ -231,6 +245,7 @@ class MinuteBuilder:
             bucket.chain.update([quotes[i] for i in seen.tolist()])
             own = int(np.count_nonzero(seconds[seen] >= start))
             bucket.touched |= own > 0
+            bucket.changed |= bucket.chain.dirty_count > 0
             if start in self._closed and bucket.chain.dirty_count:
                 bucket.late += own
                 self.counts.late += own
@@ -239,20 +254,24 @@ class MinuteBuilder:
         self.counts.too_late += int(np.count_nonzero(seconds < oldest))
 
     def _hand_out(self, start: int, bucket: _Bucket, *, revision: bool = False) -> list[ClosedMinute]:
-        """A bucket as a value; nothing where it has neither bar nor options worth a row."""
+        """What is new of a bucket; nothing where it has neither bar nor options worth a row."""
         timestamp, end = _utc(start), _utc(start + self.bucket)
-        bars = self.book.changes(end)
+        own = start - self.book.bucket
+        bars = tuple(bar for bar in self.book.changes(end) if bar.timestamp.timestamp() > own)
         self.book.mark(bars)
         spot, spot_time = self.book.spot_at(end)
+        stored = bucket.touched or session_at(timestamp) is Session.REGULAR
         chain = None
-        if spot is not None and len(bucket.chain) and (bucket.touched or session_at(timestamp) is Session.REGULAR):
+        if spot is not None and stored and len(bucket.chain) and (bucket.changed or spot != bucket.spot):
             chain = bucket.chain.snapshot(
                 end, spot, spot_time=spot_time, settled_by=timestamp, simulated=self.simulated, delayed=self.delayed
             )
             chain, bucket.spot = chain if len(chain) else None, spot
+        again = bucket.handed and not revision
+        bucket.handed, bucket.changed = True, False
         if not bars and chain is None:
             return []
-        return [ClosedMinute(timestamp, end, chain, bars, bucket.late, revision, spot=spot)]
+        return [ClosedMinute(timestamp, end, chain, bars, bucket.late, again, revision, spot=spot)]
 
     def _revisions(self) -> list[ClosedMinute]:
         """What changed after it closed: by late quotes, or by a late or corrected bar."""
@@ -264,15 +283,17 @@ class MinuteBuilder:
             if self._first <= (bucket := self._bucket_of(bar.timestamp.timestamp())) < limit
             and self._close_moved(bucket, bar)
         }
+        out = []
+        for start in sorted(self._revised & self._closed.keys()):  # options and bar together
+            out += self._hand_out(start, self._closed[start], revision=True)
+        bars = self.book.changes(_utc(limit))
         self.book.mark(bars)
-        out = [ClosedMinute(bars[0].timestamp, bars[0].timestamp, None, bars, revision=True)] if bars else []
-        for start in sorted(self._revised):
-            if (retained := self._closed.get(start)) is not None:
-                out += self._hand_out(start, retained, revision=True)
-            else:
-                end = _utc(start + self.bucket)
-                spot, _ = self.book.spot_at(end)
-                out.append(ClosedMinute(_utc(start), end, None, (), revision=True, reprice=True, spot=spot))
+        if bars:
+            out.append(ClosedMinute(bars[0].timestamp, bars[0].timestamp, None, bars, revision=True))
+        for start in sorted(self._revised - self._closed.keys()):
+            end = _utc(start + self.bucket)
+            spot, _ = self.book.spot_at(end)
+            out.append(ClosedMinute(_utc(start), end, None, (), revision=True, reprice=True, spot=spot))
         self._revised.clear()
         return out
 

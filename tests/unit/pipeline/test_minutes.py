@@ -42,17 +42,49 @@ def builder_at(start=TEN, contracts=(CALL,), **options):
     return builder
 
 
-def test_a_minute_closes_a_grace_after_its_end_with_its_close_as_spot():
+def test_a_minute_is_handed_out_at_its_end_with_its_close_as_spot():
     builder = builder_at()
     builder.add_quotes([quote(30)])
     builder.add_bar(bar(0, 601.0))
-    assert builder.advance(at(61.9)) == []
-    (minute,) = builder.advance(at(62))
+    assert builder.advance(at(59.9)) != []  # the closed bar says that the minute is over
+    builder = builder_at()
+    builder.add_quotes([quote(30)])
+    builder.add_bar(bar(0, 601.0, closed=False))
+    assert builder.advance(at(59.9)) == []
+    assert builder.is_behind(at(60))
+    (minute,) = builder.advance(at(60))
+    assert not builder.is_behind(at(60))
     assert (minute.timestamp, minute.end) == (TEN, at(60))
     assert minute.chain.as_of == at(60)
     assert minute.chain.spot == minute.bars[0].close == 601.0
     assert minute.chain.spot_time is None
     assert minute.bars == (MinuteBar("SPY", TEN, 600.0, 601.0, 600.0, 601.0, 10, 5),)
+
+
+def test_a_minute_comes_again_when_it_closes_only_if_the_grace_changed_it():
+    quiet, busier, dearer = builder_at(), builder_at(), builder_at()
+    for builder in (quiet, busier, dearer):
+        builder.add_quotes([quote(30)])
+        builder.add_bar(bar(0, 601.0, closed=False))
+        assert len(builder.advance(at(60))) == 1
+    busier.add_bar(bar(0, 601.0, up=12))
+    dearer.add_bar(bar(0, 601.5, up=12))
+    dearer.add_quotes([quote(59, bid=1.1)])
+    assert quiet.advance(at(62)) == []
+    (more,) = busier.advance(at(62))
+    assert more.again and more.chain is None and more.bars[0].up_volume == 12
+    (other,) = dearer.advance(at(62))
+    assert other.again and not other.revision
+    assert (other.chain.spot, other.chain.bid[0], other.bars[0].close) == (601.5, 1.1, 601.5)
+    assert dearer.counts.late == 0
+
+
+def test_a_writer_that_is_behind_gets_each_minute_once():
+    builder = builder_at()
+    builder.add_quotes([quote(30)])
+    builder.add_bar(bar(0, 601.0))
+    assert builder.advance(at(61), early=False) == []
+    assert len(builder.advance(at(62), early=False)) == 1
 
 
 def test_a_tick_at_the_boundary_belongs_to_the_minute_it_begins():
@@ -109,9 +141,9 @@ def test_a_late_closing_price_hands_the_minute_out_once_more():
     builder.add_bar(bar(0, 601.0, closed=False))
     (first,) = builder.advance(at(62))
     builder.add_bar(bar(0, 603.0, up=20))
-    bars, again = builder.advance(at(63))
+    (again,) = builder.advance(at(63))
     assert first.chain.spot == 601.0
-    assert bars.bars[0].close == again.chain.spot == 603.0
+    assert again.bars[0].close == again.chain.spot == 603.0
     assert again.timestamp == TEN and again.revision and again.late == 1
     assert builder.counts.late == 1
 
@@ -200,7 +232,7 @@ def test_a_silence_of_clock_and_events_is_a_gap_not_a_row_of_copies():
     builder.add_quotes([quote(1)])
     minutes = builder.advance(at(60 * 40))
     assert [minute.timestamp for minute in minutes] == [TEN]
-    assert builder.counts.gaps == 39
+    assert builder.counts.gaps == 39  # the closed bar ended 10:00; the other 39 were slept through
     short = builder_at()
     short.add_bar(bar(0, 601.0))
     short.add_quotes([quote(1)])
@@ -245,9 +277,9 @@ def test_a_longer_bucket_gathers_its_minutes():
     builder = builder_at(bucket_seconds=300)
     builder.add_quotes([quote(1)])
     for minute, close in enumerate([601.0, 604.0, 598.0, 600.0, 602.0]):
+        assert builder.advance(at(60 * minute)) == []
         builder.add_bar(bar(minute, close))
-        assert builder.advance(at(60 * minute + 61)) == []
-    (five,) = builder.advance(at(302))
+    (five,) = builder.advance(at(300))
     assert five.bars == (MinuteBar("SPY", TEN, 600.0, 604.0, 598.0, 602.0, 50, 25),)
     assert five.chain.as_of == at(300)
     assert five.chain.spot == 602.0
