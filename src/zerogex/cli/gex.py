@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 STDIN = "-"
 END_OF_DAY = "16:15"  # what a bare date of --as-of means: the end of index option trading
 _HIGHEST_RATE = 1.0
+FEWEST_QUOTED = 0.5  # of the live open interest; with less, the file's own volatilities help out
 
 
 class Greeks(StrEnum):
@@ -136,8 +137,9 @@ def analyse(
 ) -> Analysis:
     """Enrich and analyse a chain of a file; `notes` of its reading come before those of the analysis.
 
-    Own volatilities come from quotes first, the file's own numbers second, last trades (which may
-    be days old) third; a placeholder never stands in.
+    Own volatilities are solved from quotes; what has none is left out, and coverage says how much
+    that is.  Only a file mostly without quotes is answered from its own volatilities and its last
+    trades, and a note says so; a placeholder never stands in.
     """
     from dataclasses import replace
 
@@ -147,20 +149,29 @@ def analyse(
     from zerogex.pipeline.enrich import enrich
 
     own = greeks is Greeks.OWN
-    priority = (IvSource.MID, IvSource.API, IvSource.LAST) if own else (IvSource.API,)
     if not own:
         _require_vendor_greeks(chain)
     config = replace(
         app.enrich_config(settings), rate=rate, dividend=dividend, default_iv=None,
-        iv_enabled=own, greeks_enabled=own, priority=priority,
+        iv_enabled=own, greeks_enabled=own, priority=(IvSource.MID,) if own else (IvSource.API,),
     )  # fmt: skip
     enriched = enrich(chain, config)
+    if own and _share_with_iv(enriched.chain) < FEWEST_QUOTED:
+        enriched = enrich(chain, replace(config, priority=(IvSource.MID, IvSource.API, IvSource.LAST)))
     asked = AnalysisConfig(
         dealer_model=dealer_model, greeks=greeks.value, rate=rate, dividend=dividend, profile_points=profile_points
     )
     analysis = analyze(enriched.chain, asked, enriched.forwards)
     fallback = _fallback_note(analysis) if own else ()
     return replace(analysis, notes=(*notes, *fallback, *analysis.notes))
+
+
+def _share_with_iv(chain: OptionChain) -> float:
+    """The share of live open interest whose volatility is known, 0…1."""
+    import numpy as np
+
+    live = chain.open_interest * chain.is_live
+    return float(live[np.isfinite(chain.iv)].sum() / max(live.sum(), 1))
 
 
 def _require_vendor_greeks(chain: OptionChain) -> None:

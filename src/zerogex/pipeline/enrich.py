@@ -213,18 +213,19 @@ def _from_vendor(chain: OptionChain, limits: IvLimits) -> _Volatility:
 
 
 def _from_mid(chain: OptionChain, wanted: Bools, pairs: _Pairs, forward: Floats, config: EnrichConfig) -> _Volatility:
-    """One volatility a strike, from its out-of-the-money side; from the other side where that one has none."""
+    """One volatility a strike, from its out-of-the-money side.
+
+    Where that side has no two-sided quote, the strike has no volatility: the in-the-money price is
+    nearly all intrinsic value, and the little that is left of it is spread.  A contract listed
+    without its other kind speaks for itself.
+    """
     # A bid of zero is no bid: the middle is then half of the ask, a bound and not a price.
     two_sided = np.where(chain.bid > 0.0, chain.mid, np.nan)
     own = _solve(chain, two_sided, wanted | _partners_of(wanted, pairs), forward, config)
     is_otm = np.where(chain.is_call, chain.strike >= forward, chain.strike < forward)
     partner = pairs.partner
-    paired = partner >= 0
-    partner_iv, partner_status = own.iv[partner], own.status[partner]
-    prefer_partner = paired & ~is_otm & np.isfinite(partner_iv)
-    resort_to_partner = paired & is_otm & ~np.isfinite(own.iv) & np.isfinite(partner_iv)
-    other = prefer_partner | resort_to_partner
-    return _Volatility(np.where(other, partner_iv, own.iv), np.where(other, partner_status, own.status))
+    other = (partner >= 0) & ~is_otm
+    return _Volatility(np.where(other, own.iv[partner], own.iv), np.where(other, own.status[partner], own.status))
 
 
 def _partners_of(rows: Bools, pairs: _Pairs) -> Bools:

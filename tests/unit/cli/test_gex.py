@@ -122,7 +122,7 @@ def test_vendor_greeks_are_refused_where_the_file_has_none(chain_frame: pl.DataF
     chain_frame.drop("gamma", "delta", "iv").write_csv(path)
     with pytest.raises(ChainFileError, match="no gamma of its own; use --greeks own"):
         run(str(path), "--greeks", "vendor")
-    assert document(str(path))["coverage"]["pct"] == 100
+    assert set(document(str(path))["coverage"]["iv_sources"]) == {"mid"}
 
 
 @pytest.mark.parametrize(
@@ -224,3 +224,13 @@ def test_a_picture_that_cannot_be_written_is_one_sentence(chain_path: str, tmp_p
         with pytest.raises(ZerogexError, match="cannot be written") as caught:
             run(chain_path, "--plot", str(target))
         assert caught.value.exit_code == 74
+
+
+def test_a_file_mostly_without_quotes_is_answered_from_its_own_volatilities_and_says_so(
+    chain_frame: pl.DataFrame, tmp_path: Path
+) -> None:
+    path = tmp_path / "unquoted.csv"
+    chain_frame.with_columns(bid=pl.lit(0.0), ask=pl.lit(0.0)).write_csv(path)
+    answer = document(str(path))
+    assert answer["coverage"]["iv_sources"].get("api", 0) > 0
+    assert any("not solved from quotes" in note for note in answer["notes"])

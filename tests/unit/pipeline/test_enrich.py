@@ -86,13 +86,13 @@ def test_the_out_of_the_money_side_speaks_for_the_strike() -> None:
     assert enrich(wide, CONFIG).chain.iv == pytest.approx(enrich(chain, CONFIG).chain.iv, abs=2e-4)
 
 
-def test_where_the_out_of_the_money_side_has_no_bid_the_other_side_speaks() -> None:
+def test_where_the_out_of_the_money_side_has_no_bid_the_strike_has_no_mid_volatility() -> None:
     chain = market()
     bare = chain.is_call & (chain.strike == 640) & (chain.expiration == np.datetime64(FAR))
     found = enrich(replace(chain, bid=np.where(bare, 0.0, chain.bid)), CONFIG).chain
     pair = (chain.strike == 640) & (chain.expiration == np.datetime64(FAR))
-    assert (found.iv_source[pair] == IvSource.MID).all()
-    assert found.iv[pair][0] == found.iv[pair][1] == pytest.approx(smile(np.array(640.0)), abs=0.02)
+    assert not (found.iv_source[pair] == IvSource.MID).any()
+    assert (found.iv_status[pair] == IvStatus.NO_QUOTE).all()
 
 
 def test_the_vendors_volatility_comes_first_by_default_and_only_where_it_is_the_vendors() -> None:
