@@ -232,12 +232,14 @@ def notice(page: Page, *texts: str) -> None:
 
 
 def test_waiting_for_the_first_analysis_is_said(served: Served, visit: Callable[..., Visit]) -> None:
-    page = visit(served.address).page
+    visited = visit(served.address)
+    page = visited.page
     notice(page, "No analysis of SPY has been computed yet", "zerogex analyze")
     expect(tile(page, "net_gex").locator(".value")).to_have_text("–")
     served.publish()
     expect(tile(page, "spot").locator(".value")).to_have_text("690.50")
     expect(page.locator("#notice")).to_be_hidden()
+    assert visited.complaints == []
 
 
 def test_an_empty_database_is_said(store: PostgresStore, visit: Callable[..., Visit]) -> None:
@@ -276,7 +278,7 @@ def test_a_lost_database_is_said_with_the_last_known(
     page = visit(full.address).page
     expect(tile(page, "spot").locator(".value")).to_have_text("690.50")
     cut_off(database)
-    notice(page, "The database cannot be reached", "last known", "zerogex doctor")
+    notice(page, "The database cannot be reached", "last known", "zerogex config")
     expect(tile(page, "spot").locator(".value")).to_have_text("690.50")
     assert summary(full)["stale"] is True
     assert NOON.isoformat().startswith(summary(full)["data_timestamp"][:19])

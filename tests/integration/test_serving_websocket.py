@@ -9,10 +9,10 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from served import Served, serving, until
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from served import Served, serving, until
 from zerogex.store.postgres import PostgresStore
 
 QUIET = ("heartbeat", "hello", "ack")
@@ -116,7 +116,7 @@ async def test_a_client_follows_a_bounded_number_of_topics(served: Served) -> No
     for n in range(40):
         served.app.state.hub.board.learn_symbols([f"S{n}"])
     async with client(served) as ws:
-        await ask(ws, *[f"summary:S{n}" for n in range(40)])
+        await ask(ws, *[f"bars:S{n}" for n in range(40)])
         assert (await hear(ws, "problem"))["code"] == "too_many_topics"
 
 

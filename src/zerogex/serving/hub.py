@@ -20,7 +20,7 @@ from typing import Any
 from zerogex.domain.bar import MinuteBar
 from zerogex.serving import views
 from zerogex.serving.board import Board
-from zerogex.serving.problems import Problem
+from zerogex.serving.problems import Problem, database_unavailable, waiting_for_data
 from zerogex.serving.responses import encode
 
 log = logging.getLogger(__name__)
@@ -137,6 +137,9 @@ class Hub:
             subscriber.say(message("change", topic.name, change))
         if missed is None and topic.latest is not None:
             subscriber.say(message("snapshot", topic.name, self._snapshot(topic)))
+        elif topic.latest is None and topic.kind in views.VIEWS:
+            reason = waiting_for_data(topic.symbol) if self.board.database else database_unavailable()
+            subscriber.say(encode(reason.document() | {"type": "problem", "topic": topic.name}).decode())
 
     def unsubscribe(self, subscriber: Subscriber, name: str) -> None:
         """Stop following a topic; not following it is no error."""

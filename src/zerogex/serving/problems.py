@@ -69,7 +69,7 @@ def waiting_for_data(symbol: str) -> Problem:
         503,
         "waiting_for_data",
         f"No analysis of {symbol} has been computed yet.",
-        "Wait a few seconds; if it stays so, see that `zerogex ingest` and `zerogex analyze` run (`zerogex doctor`).",
+        "Wait a few seconds; if it stays so, see that `zerogex ingest` and `zerogex analyze` run.",
         retry_after_s=2,
     )
 
@@ -80,7 +80,7 @@ def database_unavailable() -> Problem:
         503,
         "database_unavailable",
         "The database cannot be reached, and no last known answer is held.",
-        "It is tried again every second; see that PostgreSQL runs (`zerogex doctor`).",
+        "It is tried again every second; see that PostgreSQL runs where `zerogex config` says.",
         retry_after_s=2,
     )
 
@@ -123,7 +123,7 @@ async def _store(request: Request, error: Exception) -> Response:
     if isinstance(error, StoreUnavailable):
         return database_unavailable().response(request)
     log.error("store refused a read", extra={"path": request.url.path, "error": type(error).__name__})
-    hint = "The server's log has the reason; `zerogex doctor` checks the database and its schema."
+    hint = "The server's log has the reason; the schema may be older or newer than this program."
     return Problem(500, "store_error", "The database refused this read.", hint).response(request)
 
 

@@ -113,7 +113,9 @@ async def _part(websocket: WebSocket, errors: list[BaseException]) -> None:
             await _close(websocket, TRY_AGAIN_LATER, "too slow; reconnect and resume with last_seq")
         elif isinstance(error, Problem):
             await _close(websocket, POLICY_VIOLATION, error.code)
-        elif not isinstance(error, WebSocketDisconnect | RuntimeError | OSError):
+        elif isinstance(error, WebSocketDisconnect | OSError):
+            log.debug("client left", extra={"how": type(error).__name__})
+        else:
             log.error("websocket failed", exc_info=error)
             await _close(websocket, 1011, "internal error")
 

@@ -62,7 +62,8 @@ def test_a_subscriber_gets_an_ack_the_snapshot_and_then_changes(hub: Hub) -> Non
 
 def test_a_topic_without_data_is_acknowledged_and_speaks_when_there_is_some(hub: Hub) -> None:
     subscriber = follow(hub, "summary:SPY")
-    assert [message["type"] for message in read(hub, subscriber)] == ["ack"]
+    ack, problem = read(hub, subscriber)
+    assert (ack["type"], ack["seq"], problem["type"], problem["code"]) == ("ack", 0, "problem", "waiting_for_data")
     publish(hub, 690.0)
     assert [message["seq"] for message in read(hub, subscriber)] == [1]
 

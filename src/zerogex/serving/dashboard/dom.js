@@ -19,6 +19,13 @@ export function say(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
+/** Set a sentence whose `back-ticked` words are commands. */
+export function prose(node, text) {
+  if (node.dataset.text === text) return;
+  node.dataset.text = text;
+  node.replaceChildren(...text.split("`").map((part, i) => i % 2 ? el("code", {}, part) : part));
+}
+
 /** A legend under a chart: [{text, swatch, kind}], kind one of line, dash, block. */
 export function legend(list, items) {
   const key = JSON.stringify(items);
@@ -28,12 +35,10 @@ export function legend(list, items) {
     el("li", {}, el("i", { class: `swatch-${swatch} ${kind}` }), text)));
 }
 
-/** A sentence in the middle of an empty chart; null takes it away. */
-export function blank(chart, message) {
+/** A few words in the middle of an empty chart; null takes them away. */
+export function blank(chart, words) {
   const old = chart.querySelector(":scope > .blank");
-  if (!message) { old?.remove(); return; }
-  const what = old ?? el("div", { class: "blank" }, el("strong"), el("span"));
-  say(what.children[0], message.what);
-  say(what.children[1], message.todo);
-  if (!old) chart.append(what);
+  if (words === null) old?.remove();
+  else if (old) say(old, words);
+  else chart.append(el("div", { class: "blank" }, words));
 }

@@ -66,9 +66,6 @@ export class Feed {
         this.#hear.link("live");
         this.#ask("subscribe", this.#symbol);
         break;
-      case "ack":
-        if (message.seq === 0 && message.topic.startsWith("summary:")) this.#askWhy();
-        break;
       case "snapshot":
       case "change": {
         const [view, symbol] = split(message.topic);
@@ -84,13 +81,6 @@ export class Feed {
         this.#hear.trouble(message);
         break;
     }
-  }
-
-  /** There is no analysis yet: let the API say what that means. */
-  async #askWhy() {
-    const symbol = this.#symbol;
-    const { problem } = await get(path(symbol, "summary")).catch(() => ({}));
-    if (problem && symbol === this.#symbol) this.#hear.trouble(problem);
   }
 
   #ask(op, symbol) {

@@ -67,7 +67,7 @@ function show() {
 }
 
 function showBlanks(now) {
-  const waiting = now ?? { what: "Loading …", todo: "" };
+  const waiting = now ? "Nothing to draw yet" : "Loading …";
   const empty = { price: !page.views.bars?.bars.length && !page.views.summary, strikes: !page.views.strikes?.by_strike.length,
     profile: !page.views.profile?.profile?.spots.length, expirations: !page.views.expirations?.by_expiration.length };
   for (const [name, is] of Object.entries(empty)) blank(byId(`chart-${name}`), is ? waiting : null);

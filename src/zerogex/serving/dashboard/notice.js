@@ -1,6 +1,6 @@
 // What is wrong, if anything, and what to do about it: one line at the bottom, gone when all is well.
 
-import { byId, say } from "./dom.js";
+import { byId, prose, say } from "./dom.js";
 import * as f from "./format.js";
 
 const TONES = { live: "good", simulated: "good", replay: "good", delayed: "warn", closed: "idle", stale: "bad" };
@@ -12,7 +12,7 @@ export function trouble({ link, summary, problem, face, empty }) {
     return { tone: "bad", what: "Connection to the server lost.", todo: `Trying again by itself.${last} See that \`zerogex serve\` (or \`zerogex up\`) runs.` };
   }
   if (face?.database === "down" || problem?.code === "database_unavailable") {
-    return { tone: "bad", what: "The database cannot be reached.", todo: `${summary ? "Showing the last known numbers." + last : "Nothing is known yet."} It is tried again every second; \`zerogex doctor\` says more.` };
+    return { tone: "bad", what: "The database cannot be reached.", todo: `${summary ? "Showing the last known numbers." + last : "Nothing is known yet."} It is tried again every second; see that PostgreSQL runs where \`zerogex config\` says.` };
   }
   if (empty) {
     return { tone: "calm", what: "No data yet.", todo: "Start the feed: `zerogex up` for everything (simulated where there are no credentials), or `zerogex ingest`." };
@@ -37,8 +37,8 @@ export function showNotice(now) {
   home.hidden = !now;
   if (!now) return;
   home.dataset.tone = now.tone;
-  say(byId("notice-what"), now.what);
-  say(byId("notice-do"), now.todo);
+  prose(byId("notice-what"), now.what);
+  prose(byId("notice-do"), now.todo);
 }
 
 /** The two chips and the SIMULATED mark, from the newest face of the clock. */

@@ -2,6 +2,7 @@
 
 import * as f from "../format.js";
 
+const SHOWN_SHARE = 0.95;  // of all gross exposure: the strikes of the rest lie too far out to draw
 const LOOK = [
   { field: "spot", name: "Spot", color: "spot", dash: false, width: 2 },
   { field: "gamma_flip", name: "Flip", color: "flip", dash: [6, 4], width: 2 },
@@ -38,7 +39,7 @@ export function markLines(levels, colors, [low, high], width) {
   return { symbol: "none", silent: true, animation: false, label: { position: "end", rotate: 0 }, data };
 }
 
-/** Where the mass of the exposures is: the narrowest range around spot with nearly all of it, and every level. */
+/** Where the mass of the exposures is: the narrowest range around spot with nearly all of it, and the levels near it. */
 export function window(rows, spot, weight, levels) {
   const strikes = rows.map((row) => row.strike);
   if (!strikes.length) return [0, 1];
@@ -50,7 +51,7 @@ export function window(rows, spot, weight, levels) {
     let sum = 0;
     for (const [away, mass] of near) {
       sum += mass;
-      if (sum >= 0.985 * total) { reach = away; break; }
+      if (sum >= SHOWN_SHARE * total) { reach = away; break; }
     }
   }
   const inner = levels.map((level) => Math.abs(level.price - spot)).filter((away) => away < 2 * reach);

@@ -36,7 +36,7 @@ export class ProfileChart {
         area("call", Math.max), area("put", Math.min),
         { name: "Crossings", type: "scatter", z: 6, silent: true, symbolSize: 11,
           data: crossings.map((crossing) => ({
-            value: [crossing.price, 0], symbol: crossing.structural ? "circle" : "emptyCircle",
+            value: [crossing.price, 0], symbol: "circle",
             itemStyle: { color: crossing.structural ? colors.flip : colors.panel, borderColor: colors.flip, borderWidth: 2 },
           })) },
       ],
