@@ -129,7 +129,7 @@ async def test_every_minute_is_stored_and_every_number_recomputes(store, databas
 async def test_the_stored_feed_has_the_simulators_clock_and_live_data_is_refused_there(store):
     async with feed() as (_, market, clock):
         engine = asyncio.ensure_future(IngestEngine(market, store, clock, IngestConfig(("SPY",))).run())
-        await until(lambda: store.feed_state() is not None)
+        await until(lambda: store.last_bar("SPY") is not None)
         engine.cancel()
         await asyncio.wait([engine])
         assert store.feed_state() == FeedState(
@@ -228,6 +228,7 @@ async def test_kill_9_loses_no_closed_minute_and_a_restart_goes_on_without_dupli
     # The minute that was open at the kill had a checkpoint: it is stored too.
     open_then = checkpoint.as_of.replace(second=0, microsecond=0)
     assert open_then in minutes
+    assert_consecutive([label for label in minutes if label <= open_then])
     gap = [label for label in minutes if killed_at - MINUTE < label < min(second.stored)]
     assert len(gap) <= 1  # nothing is invented for the time nobody listened
     bars = [bar.timestamp for bar in store.bars("SPY", MORNING, MORNING + timedelta(days=1))]
