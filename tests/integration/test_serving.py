@@ -24,6 +24,17 @@ def served(store: PostgresStore) -> Iterator[Served]:
         yield served
 
 
+@pytest.fixture(scope="module")
+def standing(new_database: Callable[[], DatabaseConfig], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """One server for the tests that change nothing."""
+    store = PostgresStore(new_database(), spool=tmp_path_factory.mktemp("spool"))
+    with serving(store, symbols=("SPY",)) as served:
+        served.publish()
+        until(lambda: served.app.state.hub.board.known["SPY"].document)
+        yield served
+    store.close()
+
+
 @pytest.fixture
 def http(served: Served) -> Iterator[httpx2.Client]:
     with httpx2.Client(base_url=f"{served.address}/api/v1", timeout=10) as client:
@@ -136,8 +147,8 @@ def test_large_answers_travel_compressed(served: Served, http: httpx2.Client) ->
 
 
 @pytest.mark.parametrize("path", ["/", "/assets/main.js", "/api/v1/symbols", "/api/v1/NOPE/summary", "/nowhere"])
-def test_every_answer_carries_the_security_headers(served: Served, path: str) -> None:
-    headers = httpx2.get(served.address + path).headers
+def test_every_answer_carries_the_security_headers(standing: Served, path: str) -> None:
+    headers = httpx2.get(standing.address + path).headers
     assert {name: headers.get(name) for name in SECURITY_HEADERS} == SECURITY_HEADERS
     assert "server" not in headers
 
@@ -164,8 +175,8 @@ def test_every_answer_carries_the_security_headers(served: Served, path: str) ->
         ("/api/v1/SPY/history?start=1990-01-01T00:00:00Z", 422, "span_too_long"),
     ],
 )
-def test_an_error_is_a_problem_document(served: Served, path: str, status: int, code: str) -> None:
-    with httpx2.Client(base_url=served.address) as client:
+def test_an_error_is_a_problem_document(standing: Served, path: str, status: int, code: str) -> None:
+    with httpx2.Client(base_url=standing.address) as client:
         until(lambda: client.get("/api/v1/health/ready").status_code == 200)
         answer = client.get(path)
     assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
@@ -175,8 +186,8 @@ def test_an_error_is_a_problem_document(served: Served, path: str, status: int, 
     assert problem["detail"]
 
 
-def test_a_write_is_refused(served: Served) -> None:
-    assert httpx2.post(f"{served.address}/api/v1/symbols", json={}).json()["code"] == "method_not_allowed"
+def test_a_write_is_refused(standing: Served) -> None:
+    assert httpx2.post(f"{standing.address}/api/v1/symbols", json={}).json()["code"] == "method_not_allowed"
 
 
 def test_a_symbol_still_waiting_for_its_first_analysis_says_so(served: Served, http: httpx2.Client) -> None:
@@ -193,14 +204,14 @@ def test_whatever_an_underlying_is_called_it_can_be_asked_for(served: Served, ht
 
 
 @pytest.mark.parametrize("headers", [{"Host": "evil.example"}, {"Origin": "http://evil.example"}])
-def test_foreign_hosts_and_origins_are_refused(served: Served, headers: dict[str, str]) -> None:
-    answer = httpx2.get(f"{served.address}/api/v1/symbols", headers=headers)
+def test_foreign_hosts_and_origins_are_refused(standing: Served, headers: dict[str, str]) -> None:
+    answer = httpx2.get(f"{standing.address}/api/v1/symbols", headers=headers)
     assert answer.status_code in (403, 421)
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-def test_the_page_is_cached_and_compressed(served: Served) -> None:
-    with httpx2.Client(base_url=served.address) as client:
+def test_the_page_is_cached_and_compressed(standing: Served) -> None:
+    with httpx2.Client(base_url=standing.address) as client:
         page = client.get("/")
         assert page.headers["content-type"].startswith("text/html")
         assert client.get("/", headers={"If-None-Match": page.headers["etag"]}).status_code == 304
@@ -210,8 +221,8 @@ def test_the_page_is_cached_and_compressed(served: Served) -> None:
         assert client.head("/").status_code == 200
 
 
-def test_the_routes_describe_themselves(http: httpx2.Client) -> None:
-    paths = body(http, "/openapi.json")["paths"]
+def test_the_routes_describe_themselves(standing: Served) -> None:
+    paths = httpx2.get(f"{standing.address}/api/v1/openapi.json").json()["paths"]
     assert "/api/v1/{symbol}/summary" in paths
     assert all(operation["get"]["description"] for operation in paths.values())
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -13,6 +13,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from served import Served, serving, until
+from zerogex.store.config import DatabaseConfig
 from zerogex.store.postgres import PostgresStore
 
 QUIET = ("heartbeat", "hello", "ack")
@@ -24,6 +25,17 @@ def served(store: PostgresStore) -> Iterator[Served]:
         served.publish()
         until(lambda: served.app.state.hub.board.known["SPY"].document)
         yield served
+
+
+@pytest.fixture(scope="module")
+def standing(new_database: Callable[[], DatabaseConfig], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """One server for the tests that change nothing."""
+    store = PostgresStore(new_database(), spool=tmp_path_factory.mktemp("spool"))
+    with serving(store, symbols=("SPY",)) as served:
+        served.publish()
+        until(lambda: served.app.state.hub.board.known["SPY"].document)
+        yield served
+    store.close()
 
 
 @asynccontextmanager
@@ -83,8 +95,8 @@ async def test_a_cut_client_resumes_without_a_gap(served: Served) -> None:
         assert [(await hear(ws))["seq"] for _ in range(3)] == [seen + 1, seen + 2, seen + 3]
 
 
-async def test_a_restarted_server_declares_the_gap(served: Served) -> None:
-    async with client(served) as ws:
+async def test_a_restarted_server_declares_the_gap(standing: Served) -> None:
+    async with client(standing) as ws:
         await ask(ws, "summary:SPY", last_seq={"summary:SPY": 1}, epoch="of-before")
         assert (await hear(ws, "ack"))["gap"] is True
         assert (await hear(ws))["type"] == "snapshot"
@@ -102,8 +114,8 @@ async def test_a_restarted_server_declares_the_gap(served: Served) -> None:
         ('{"op": "subscribe", "topics": [' + '"x",' * 3000 + '"x"]}', "request_too_long"),
     ],
 )
-async def test_a_wrong_request_is_a_problem_and_not_the_end(served: Served, text: str, code: str) -> None:
-    async with client(served) as ws:
+async def test_a_wrong_request_is_a_problem_and_not_the_end(standing: Served, text: str, code: str) -> None:
+    async with client(standing) as ws:
         await ws.send(text)
         problem = await hear(ws, "problem")
         assert problem["code"] == code
@@ -121,9 +133,9 @@ async def test_a_client_follows_a_bounded_number_of_topics(served: Served) -> No
 
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "null"])
-async def test_a_foreign_page_gets_no_socket(served: Served, origin: str) -> None:
+async def test_a_foreign_page_gets_no_socket(standing: Served, origin: str) -> None:
     with pytest.raises(InvalidStatus) as refused:
-        async with connect(served.websocket, origin=origin):
+        async with connect(standing.websocket, origin=origin):
             pass
     assert refused.value.response.status_code == 403
 

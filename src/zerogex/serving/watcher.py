@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 RESCAN_S = 5.0  # a lost notice costs at most this long
 RETRY_S = 1.0
-NOTICE_WAIT_S = 0.5
+NOTICE_WAIT_S = 0.25  # also how long stopping may take
 FIRST_BARS = timedelta(hours=30)  # the last session and the one before it
 OVERLAP = timedelta(minutes=3)  # re-read, because late ticks may still change the last minutes
 
