@@ -39,20 +39,21 @@ async def connected(**changes: Any) -> AsyncIterator[httpx2.AsyncClient]:
         yield client
 
 
-async def lines(client: httpx2.AsyncClient, path: str, count: int = 10_000) -> list[str]:
-    """The first lines of a stream, or all until it ends."""
+async def lines(client: httpx2.AsyncClient, path: str, count: int = 10_000, beats: bool = True) -> list[str]:
+    """The first lines of a stream (or all until it ends), heartbeats among them if wanted."""
     out: list[str] = []
     async with client.stream("GET", path) as answer:
         assert answer.status_code == 200, await answer.aread()
         async for line in answer.aiter_lines():
-            out.append(line)
+            if beats or not line.startswith('{"Heartbeat"'):
+                out.append(line)
             if len(out) >= count:
                 break
     return out
 
 
-async def said(client: httpx2.AsyncClient, path: str, count: int = 10_000) -> list[JSON]:
-    return [json.loads(line) for line in await lines(client, path, count) if line.strip()]
+async def said(client: httpx2.AsyncClient, path: str, count: int = 10_000, beats: bool = False) -> list[JSON]:
+    return [json.loads(line) for line in await lines(client, path, count, beats) if line.strip()]
 
 
 async def switch(client: httpx2.AsyncClient, **faults: Any) -> None:
@@ -161,7 +162,7 @@ async def test_both_series_of_an_index_stream_under_their_own_names() -> None:
 async def test_idle_streams_beat_and_count_their_beats() -> None:
     evening = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
     async with connected(start=evening, speed=1.0) as client:
-        objects = await said(client, f"{QUOTES}/SPY", 4)
+        objects = await said(client, f"{QUOTES}/SPY", 4, beats=True)
     assert [one.get("Heartbeat") for one in objects] == [None, 1, 2, 3]
     assert objects[1]["Timestamp"].startswith("2026-11-24T02:00:0")
 
@@ -232,7 +233,7 @@ async def test_a_stalled_stream_is_silent_and_a_starved_one_only_beats() -> None
                 async for _ in answer.aiter_raw():
                     pass
         await switch(client, reset=True, stall_after_s=0.0, heartbeat_only=True)
-        objects = await said(client, f"{BARS}/SPY?unit=Minute", 3)
+        objects = await said(client, f"{BARS}/SPY?unit=Minute", 3, beats=True)
         assert all("Heartbeat" in one for one in objects)
 
 
@@ -285,7 +286,7 @@ async def test_objects_can_come_twice_out_of_order_and_bent() -> None:
 @pytest.mark.parametrize("kind", ["nan", "infinity", "text", "truncated", "missing", "deep", "huge", "null", "garbage"])
 async def test_corrupt_objects_are_rare_and_wrong(kind: str) -> None:
     async with connected(faults=Faults(corrupt=kind), chain_objects_per_s=4000) as client:
-        received = await lines(client, f"{CHAIN}/SPY?strikeProximity=60", 240)
+        received = await lines(client, f"{CHAIN}/SPY?strikeProximity=60", 240, beats=False)
     whole = 0
     for line in received:
         try:
@@ -364,3 +365,15 @@ async def test_stopping_tells_every_stream_to_go_away() -> None:
             await asyncio.sleep(0.01)
         await simulator.stop()
         assert (await reading)[-1]["Error"] == "GoAway"
+
+
+async def test_what_a_cut_left_whole_is_what_the_ledger_counts() -> None:
+    async with connected(faults=Faults(cut_after_bytes=5000)) as client:
+        received = b""
+        with pytest.raises(httpx2.TransportError):
+            async with client.stream("GET", f"{CHAIN}/SPY?strikeProximity=20") as answer:
+                async for part in answer.aiter_raw():
+                    received += part
+        await switch(client, reset=True, cut_after_bytes=0)
+        (stream,) = (await ledger(client))["streams"]
+    assert stream["end"] == "cut" and stream["objects"] == received.count(b"\n") and stream["bytes"] == 5000

@@ -11,7 +11,7 @@ from functools import lru_cache
 import numpy as np
 
 from zerogex.domain.calendar import is_session, next_session, previous_session, settlement
-from zerogex.domain.chain import Bools, Dates, Texts, objects
+from zerogex.domain.chain import Bools, Texts, objects
 from zerogex.simulator.instruments import INSTRUMENTS, Instrument
 from zerogex.simulator.noise import Floats, Ints
 from zerogex.simulator.path import daily_walk, session_index
@@ -204,8 +204,3 @@ def assemble_rows(symbol: str, day: date, days: tuple[Expiry, ...], columns: lis
         np.array([settlement(e.root, e.date).timestamp() for e in days], float),
         np.array(new, bool),
     )  # fmt: skip
-
-
-def expiration_dates(listed: Listing) -> Dates:
-    """The expiration of every row, datetime64[D]."""
-    return np.array([e.date for e in listed.expiries], "datetime64[D]")[listed.of]

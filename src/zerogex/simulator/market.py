@@ -6,7 +6,7 @@
     book, second = market.book("SPX", at)
     book.quotes(second, rows)          # options, whole columns
 
-It knows the sessions of zerogex.domain.calendar from 2019 to 2030.
+It knows the sessions of zerogex.domain.calendar from 2005 to 2030.
 """
 
 from __future__ import annotations

@@ -16,7 +16,6 @@ from functools import lru_cache
 import numpy as np
 
 from zerogex.domain.calendar import (
-    NEW_YORK,
     PRE_OPEN,
     is_early_close,
     is_session,
@@ -28,8 +27,8 @@ from zerogex.domain.exchange_days import LAST_DAY
 from zerogex.simulator.instruments import DRIVERS, INSTRUMENTS, Instrument
 from zerogex.simulator.noise import Floats, Ints, generator
 
-ANCHOR_DAY = date(2026, 9, 30)  # where every walk passes through its anchor price
-FIRST_SESSION = date(2019, 1, 2)
+ANCHOR_DAY = date(2026, 11, 20)  # where every walk passes through its anchor price
+FIRST_SESSION = date(2005, 1, 3)
 DAY_SECONDS = 57_600  # 04:00 to 20:00 ET
 OPEN_S = 19_800  # 09:30
 _CLOSE_S, _EARLY_CLOSE_S = 43_200, 32_400  # 16:00, 13:00
@@ -248,8 +247,3 @@ def day_of(at: datetime) -> tuple[date, int]:
 def instant_of(day: date, second: int) -> datetime:
     """The UTC instant of a second since 04:00 ET."""
     return datetime.fromtimestamp(new_york(day, PRE_OPEN).timestamp() + second, UTC)
-
-
-def local_midnight(day: date) -> datetime:
-    """Midnight in New York as UTC."""
-    return datetime(day.year, day.month, day.day, tzinfo=NEW_YORK).astimezone(UTC)

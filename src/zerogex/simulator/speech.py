@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import math
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Protocol
@@ -46,9 +48,10 @@ class Speech:
         end = "error"
         try:
             end = "over the cap" if close_at_once else await self._speak(listener)
-            if end == "cut":  # without the last chunk: the client must notice
-                self.exchange.hang_up(self._peer)
-                await listener
+        except _Cut:  # without the last chunk: the client must notice
+            end = "cut"
+            self.exchange.hang_up(self._peer)
+            await listener
         finally:
             listener.cancel()
             self.exchange.ledger.closed(self.record, end)
@@ -66,8 +69,7 @@ class Speech:
             if not (self._silent() or self.exchange.faults.heartbeat_only):
                 said = self.source.turn() if begun else await asyncio.to_thread(self.source.first)
                 begun = True
-                if not await self._say(said):
-                    return "cut"
+                await self._say(said)
             await asyncio.wait({listener}, timeout=self.exchange.config.turn_s)
             if listener.done():
                 return "client left"
@@ -103,28 +105,29 @@ class Speech:
         at = stamp(self.exchange.now())
         await self._write(encode({"Heartbeat": self.beats, "Timestamp": at}) + b"\n")
 
-    async def _say(self, said: list[Said]) -> bool:
-        """Send objects; False where the connection was cut in the middle."""
+    async def _say(self, said: list[Said]) -> None:
+        """Send objects, and count those that leave whole."""
         faults, random = self.exchange.faults, self.exchange.random
         if faults.mute:
             mute = {name.upper() for name in faults.mute}
             said = [item for item in said if item[0].upper() not in mute]
         if not said:
-            return True
+            return
         said = disturbed(said, faults, random)
         ending = b"\r\n" if faults.crlf else b"\n"
         pieces = [transformed(fields, faults, random) + ending for _, fields in said]
         if faults.blank_lines:
             pieces = [ending + piece for piece in pieces]
+        for (symbol, fields), end in zip(said, itertools.accumulate(map(len, pieces)), strict=True):
+            if end <= self._room():  # counted before the socket drains: the client may count them first
+                self._count(symbol, fields)
         data = b"".join(pieces)
-        room = faults.cut_after_bytes - self.record.bytes if faults.cut_after_bytes else len(data)
-        if room < len(data):
-            await self._write(data[: max(room, 0)])
-            return False
-        for symbol, fields in said:  # counted before the socket drains: a client may count them first
-            self._count(symbol, fields)
         await (self._write_in_pieces(data) if faults.rechunk else self._write(data))
-        return True
+
+    def _room(self) -> float:
+        """Bytes until the connection breaks."""
+        limit = self.exchange.faults.cut_after_bytes
+        return max(limit - self.record.bytes, 0) if limit else math.inf
 
     def _count(self, symbol: str, fields: Fields) -> None:
         if "Error" in fields:
@@ -143,10 +146,19 @@ class Speech:
             data = data[cut:]
 
     async def _write(self, data: bytes) -> None:
-        if data:
-            await self._send({"type": "http.response.body", "body": data, "more_body": True})
-            self.record.bytes += len(data)
+        """Send bytes; raises _Cut where the connection breaks within them."""
+        room = self._room()
+        part = data if len(data) <= room else data[: int(room)]
+        if part:
+            await self._send({"type": "http.response.body", "body": part, "more_body": True})
+            self.record.bytes += len(part)
             self.spoke = time.monotonic()
+        if len(part) < len(data):
+            raise _Cut
+
+
+class _Cut(Exception):
+    """The connection breaks here."""
 
 
 async def _left(receive: Receive) -> None:

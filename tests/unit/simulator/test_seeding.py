@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import zerogex
+from zerogex.app import read_chain
 from zerogex.domain.chain import OptionChain, build_chain
 from zerogex.domain.contract import OptionContract, OptionKind
 from zerogex.errors import SettingsError
 from zerogex.pricing.black_scholes import price
+from zerogex.pricing.greeks import greeks
 from zerogex.simulator import Market
 from zerogex.simulator.noise import generator
 from zerogex.simulator.surface import RATE
@@ -131,3 +135,34 @@ def test_an_unknown_underlying_or_a_start_outside_the_calendar_is_refused_by_nam
         Market(7, None, [file_chain("XYZ", "XYZ")])
     with pytest.raises(SettingsError, match="2035-01-05"):
         Market(7, datetime(2035, 1, 5, 15, tzinfo=UTC))
+
+
+REAL = Path(zerogex.__file__).resolve().parents[3] / "shared" / "data" / "chains"
+
+
+@pytest.mark.parametrize(
+    ("name", "net_billions", "within"),
+    [("cboe_csv/SPX_2024-01-05", -11.4, 0.6), ("cboe_daily/SPY_2026-08-18", -5.2, 0.6)],
+)
+def test_a_real_file_keeps_its_gamma_exposure(name: str, net_billions: float, within: float) -> None:
+    """Evidence: what conventions.md and the vendor's own gammas say of these files, expired contracts left out."""
+    path = REAL / f"{name}.parquet"
+    if not path.exists():
+        pytest.skip("the shared chain files are not here")
+    chain = read_chain(path).chain
+    market = Market(7, None, [chain])
+    book, second = market.book(chain.underlying, market.seeds[chain.underlying].at)
+    quotes = book.quotes(second, np.flatnonzero(book.listed.settles[book.listed.of] > chain.as_of.timestamp()))
+    listed, rows, fair = book.listed, quotes.rows, quotes.fair
+    gamma = greeks(
+        quotes.spot, fair.forward, listed.strike[rows], fair.years, RATE, fair.iv, listed.is_call[rows]
+    ).gamma
+    sign = np.where(listed.is_call[rows], 1.0, -1.0)
+    net = (sign * np.nan_to_num(gamma) * book.held[rows]).sum() * 100 * quotes.spot**2 * 0.01
+    assert net / 1e9 == pytest.approx(net_billions, abs=within)
+    by_name = {symbol: row for row, symbol in enumerate(chain.symbol.tolist())}
+    theirs = np.array([by_name[symbol] for symbol in listed.names[rows].tolist()])
+    near = np.abs(listed.strike[rows] / quotes.spot - 1) < 0.05
+    off = np.abs((quotes.bid + quotes.ask) / 2 - chain.mid[theirs])[near]
+    spread = (chain.ask - chain.bid)[theirs][near]
+    assert np.nanmedian(off) < 1.2 * np.nanmedian(spread)

@@ -118,7 +118,7 @@ def test_vix_rises_when_the_index_falls() -> None:
 def test_prices_stay_believable_for_years() -> None:
     for driver in ("SPX", "NDX", "TSLA"):
         closes = np.exp(daily_walk(7, driver).close)
-        assert closes.min() > 0.2 and closes.max() < 4.0
+        assert closes.min() > 0.05 and closes.max() < 4.0
     assert 0.07 < np.diff(daily_walk(7, "SPX").close).std() * np.sqrt(252) < 0.2
 
 
