@@ -32,7 +32,7 @@ def open_interest(listed: Listing, seed: int, trend: float) -> Ints:
     away = np.log(listed.strike / trend) / width[listed.of]
     shape = np.where(listed.is_call, _lump(away - 0.9, 0.7, 1.2), _lump(away + 0.8, 1.9, 0.6))
     shape *= attraction(listed.strike, options.strike_step) * np.exp(0.8 * normal(noise_key(seed, "held"), listed.code))
-    put_share = 0.62 if options.skew <= -0.08 else (0.30 if options.skew > 0 else 0.47)
+    put_share = (0.57 if options.index else 0.62) if options.skew <= -0.08 else (0.30 if options.skew > 0 else 0.47)
     side = np.where(listed.is_call, 1.0 - put_share, put_share)
     wanted = side * _share_of_side(shape, listed) * weight[listed.of]
     wanted *= np.exp(0.06 * normal(noise_key(seed, "cleared", listed.day), listed.code))
