@@ -18,8 +18,8 @@ async def in_thread(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> 
     try:
         return await asyncio.shield(work)
     except asyncio.CancelledError:
-        if not work.done():
-            await asyncio.wait([work])
+        await asyncio.wait([work])
+        work.exception()  # nobody waits for it any more
         raise
 
 

@@ -1,0 +1,52 @@
+"""Blocking work from asyncio."""
+
+import asyncio
+import threading
+
+import pytest
+
+from zerogex.engines import threads
+from zerogex.engines.threads import Backoff, in_thread
+
+
+async def test_work_in_a_thread_gives_its_result_or_its_error():
+    assert await in_thread(max, 3, 7) == 7
+    with pytest.raises(ZeroDivisionError):
+        await in_thread(lambda: 1 / 0)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_a_cancellation_waits_until_the_thread_is_done(fails):
+    may_end, ended = threading.Event(), threading.Event()
+
+    def work():
+        may_end.wait(10)
+        ended.set()
+        if fails:
+            raise OSError("too late to matter")
+
+    task = asyncio.ensure_future(in_thread(work))
+    await asyncio.sleep(0.01)
+    task.cancel()
+    await asyncio.sleep(0.01)
+    assert not task.done()
+    may_end.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert ended.is_set()
+
+
+async def test_pauses_double_up_to_a_limit_and_start_anew_after_a_success(monkeypatch):
+    slept = []
+
+    async def sleep(seconds):
+        slept.append(seconds)
+
+    monkeypatch.setattr(threads.asyncio, "sleep", sleep)
+    backoff = Backoff()
+    for _ in range(8):
+        await backoff.pause()
+    await backoff.pause(at_least_s=60.0)
+    backoff.reset()
+    await backoff.pause()
+    assert slept == [0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 10.0, 10.0, 60.0, 0.25]
