@@ -9,7 +9,7 @@ from datetime import date, datetime
 from typing import Any, Protocol
 from uuid import UUID
 
-from zerogex.domain.bar import MinuteBar, UnderlyingBar
+from zerogex.domain.bar import MinuteBar, OptionBar, UnderlyingBar
 from zerogex.domain.chain import Bools, OptionChain
 from zerogex.domain.contract import OptionContract
 from zerogex.domain.exposure import Analysis
@@ -63,6 +63,9 @@ class MarketData(Protocol):
     async def bars(self, underlying: str, start: datetime, end: datetime, *, unit: str = "Minute",
                    interval: int = 1) -> Sequence[UnderlyingBar]:  # fmt: skip
         """Bars whose start lies in [start, end), ascending, unique; empty where the vendor has none."""
+
+    async def option_bars(self, contract: OptionContract, start: datetime, end: datetime) -> Sequence[OptionBar]:
+        """One-minute bars of a contract's trades in [start, end), ascending; empty where it did not trade."""
 
     def follow_bars(self, underlying: str) -> AsyncIterator[UnderlyingBar]:
         """One-minute bars as they form and close; the same start comes again with each change."""
@@ -143,6 +146,9 @@ class Store(Protocol):
 
     def bars(self, symbol: str, start: datetime, end: datetime) -> Sequence[MinuteBar]:
         """Stored minutes with start in [start, end), ascending."""
+
+    def chain_minutes(self, underlying: str, start: datetime, end: datetime) -> Sequence[datetime]:
+        """Which minutes in [start, end) have a stored chain, ascending."""
 
     def last_bar(self, symbol: str) -> MinuteBar | None:
         """The newest stored minute of a symbol."""

@@ -1,10 +1,12 @@
-"""One minute of an underlying."""
+"""One minute of an underlying, or of one of its options."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
 import msgspec
+
+from zerogex.domain.contract import OptionContract
 
 
 class UnderlyingBar(msgspec.Struct, frozen=True, gc=False):
@@ -25,6 +27,21 @@ class UnderlyingBar(msgspec.Struct, frozen=True, gc=False):
     received_time: datetime
     closed: bool = True  # False while the bar is still forming
     realtime: bool = False  # False for history replayed by the feed: no proof of life
+
+
+class OptionBar(msgspec.Struct, frozen=True, gc=False):
+    """One interval of a contract's trades, labelled by its start; an interval without a trade has no bar."""
+
+    contract: OptionContract
+    start: datetime  # UTC
+    open: float  # dollars per share
+    high: float
+    low: float
+    close: float
+    volume: int  # contracts within the bar
+    open_interest: int | None  # contracts, from the previous clearing; None where the vendor does not say
+    received_time: datetime
+    closed: bool = True
 
 
 class MinuteBar(msgspec.Struct, frozen=True, gc=False):

@@ -127,7 +127,7 @@ class DayBook:
         share = np.where(traded, volume, 1.0) / safe
         second = positions.second_when(share ** (1.0 / self.pace[rows]), self.path.close_s)
         first = positions.second_when((1.0 / safe) ** (1.0 / self.pace[rows]), self.path.close_s)
-        last, opened = self._print(rows, second, volume), self._print(rows, first, np.ones_like(volume))
+        last, opened = self.printed(rows, second, volume), self.printed(rows, first, np.ones_like(volume))
         until = int(quotes.epoch - _epoch(self.path.day, 0))
         cash = self.path.price[OPEN_S : until + 1] if until >= OPEN_S else self.path.price[OPEN_S : OPEN_S + 1]
         top, bottom = np.full(len(rows), cash.max()), np.full(len(rows), cash.min())
@@ -140,7 +140,7 @@ class DayBook:
         columns = [np.where(traded, column, np.nan) for column in (last, zero + second, opened, high, low)]
         return Trades(*columns)
 
-    def _print(self, rows: Ints, second: Ints, number: Ints) -> Floats:
+    def printed(self, rows: Ints, second: Ints, number: Ints) -> Floats:
         """The price of each row's trade number `number`, made at a second: on the bid or on the ask of then."""
         fair = self.value(rows, self.path.price[second], np.asarray(_epoch(self.path.day, 0) + second, float))
         bid, ask = self._market(rows, fair.value)

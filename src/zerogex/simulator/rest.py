@@ -30,6 +30,7 @@ from zerogex.simulator.asked import (
 from zerogex.simulator.bars import TEMPLATES, UNITS, Bar
 from zerogex.simulator.exchange import Exchange, Refused, reply
 from zerogex.simulator.instruments import INSTRUMENTS, find
+from zerogex.simulator.option_bars import option_bars
 from zerogex.simulator.tricks import float32
 
 SPREADS = ("Single", "Straddle", "Vertical", "Strangle", "RatioBack1x2", "RatioBack1x3", "RatioBack2x3", "Butterfly",
@@ -102,13 +103,16 @@ async def barcharts(request: Request) -> Response:
     if exchange.faults.bars_error:
         return reply({"Error": "Failed", "Message": exchange.faults.bars_error})
     what = named(exchange, request.path_params["symbol"])
-    if what is None or what.contract is not None:
+    if what is None:
         return reply({"Error": "InvalidSymbol", "Message": "Symbol cannot be found"})
     bars = await asyncio.to_thread(_bars, exchange, what, asked)
     if not bars:
         raise Refused(404, "NotFound", "No data available.")
     last = len(bars) - 1
-    return reply({"Bars": [wire.bar_fields(bar, end_of_history=i == last) for i, bar in enumerate(bars)]})
+    return reply({"Bars": [
+        {**wire.bar_fields(bar, end_of_history=i == last), "OpenInterest": str(held)}
+        for i, (bar, held) in enumerate(bars)
+    ]})  # fmt: skip
 
 
 def bar_spec(asked: dict[str, str]) -> tuple[str, int, str]:
@@ -120,7 +124,8 @@ def bar_spec(asked: dict[str, str]) -> tuple[str, int, str]:
     return unit, interval, choice(asked, "sessiontemplate", TEMPLATES)
 
 
-def _bars(exchange: Exchange, what: Named, asked: dict[str, str]) -> list[Bar]:
+def _bars(exchange: Exchange, what: Named, asked: dict[str, str]) -> list[tuple[Bar, int]]:
+    """Bars and, for an option, the open interest of each; 0 for anything else."""
     unit, interval, template = bar_spec(asked)
     if asked.get("barsback") and asked.get("firstdate"):
         raise Refused(400, "BadRequest", "barsback and firstdate exclude each other")
@@ -131,7 +136,10 @@ def _bars(exchange: Exchange, what: Named, asked: dict[str, str]) -> list[Bar]:
     ends = asked.get("lastdate") or asked.get("startdate")
     last = min(instant_in(ends, "lastdate", end_of_day=True), now) if ends else now
     first = instant_in(asked["firstdate"], "firstdate") - timedelta(seconds=1) if asked.get("firstdate") else None
-    return _between(exchange, what.one.symbol, unit, interval, template, first, last, now, count)
+    if what.contract is not None:
+        return option_bars(exchange.market, what.one.symbol, what.name, unit, interval, last, count=count, first=first)
+    bars = _between(exchange, what.one.symbol, unit, interval, template, first, last, now, count)
+    return [(bar, 0) for bar in bars]
 
 
 def _between(exchange: Exchange, symbol: str, unit: str, interval: int, template: str, first: datetime | None,

@@ -198,6 +198,10 @@ class PostgresStore:
         rows = self._rows("bars", symbol=symbol, start=start, end=end)
         return [MinuteBar(*row) for row in rows]
 
+    def chain_minutes(self, underlying: str, start: datetime, end: datetime) -> Sequence[datetime]:
+        """Which minutes in [start, end) have a stored chain, ascending."""
+        return [stamp for (stamp,) in self._rows("chain_minutes", underlying=underlying, start=start, end=end)]
+
     def last_bar(self, symbol: str) -> MinuteBar | None:
         """The newest stored minute of a symbol."""
         rows = self._rows("last_bar", symbol=symbol)

@@ -331,6 +331,12 @@ FROM underlying_quotes
 WHERE symbol = %(symbol)s AND timestamp >= %(start)s AND timestamp < %(end)s
 ORDER BY timestamp
 
+-- chain_minutes --
+-- Which minutes of an interval have a chain.
+SELECT timestamp FROM chain_minutes
+WHERE underlying = %(underlying)s AND timestamp >= %(start)s AND timestamp < %(end)s
+ORDER BY timestamp
+
 -- last_bar --
 -- The newest stored minute of a symbol.
 SELECT symbol, timestamp, open::float8, high::float8, low::float8, close::float8, up_volume, down_volume

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 from zerogex.clock import Clock
-from zerogex.domain.bar import UnderlyingBar
+from zerogex.domain.bar import OptionBar, UnderlyingBar
+from zerogex.domain.contract import OptionContract
 from zerogex.errors import BadPayload
 from zerogex.providers.tradestation import answers, parse, wire
 from zerogex.providers.tradestation.http import Rest
 from zerogex.providers.tradestation.symbols import in_path, is_index, vendor_symbol
 
 MOST_MINUTES = timedelta(minutes=57_600)  # by the clock, so never more bars than that
+B = TypeVar("B")
 LATE_STAMPS = {"daily": timedelta(days=1), "weekly": timedelta(days=8), "monthly": timedelta(days=32)}
 
 
@@ -28,44 +31,70 @@ class History:
         self, symbol: str, start: datetime, end: datetime, unit: str = "Minute", interval: int = 1
     ) -> list[UnderlyingBar]:
         """Bars of our symbol whose start lies in [start, end), ascending, unique."""
-        span = MOST_MINUTES * interval if unit.lower() == "minute" else max(end - start, timedelta(1))
+
+        def read(bar: wire.Bar, received: datetime) -> UnderlyingBar:
+            return parse.underlying_bar(bar, symbol, received, unit=unit, interval=interval)
+
+        minutes = unit.lower() == "minute"
+        asked: dict[str, str | int] = {"interval": interval, "unit": unit.capitalize(), **(session_template(symbol) if minutes else {})}
+        span = MOST_MINUTES * interval if minutes else max(end - start, timedelta(1))
         found: dict[datetime, UnderlyingBar] = {}
         begin = start
         while begin < end:
             until = min(begin + span, end)
-            for bar in await self._between(symbol, begin, until, unit, interval):
+            for bar in await self._between(vendor_symbol(symbol), symbol, begin, until, asked, read):
+                if start <= bar.start < end:
+                    found[bar.start] = bar
+            begin = until
+        return [found[begin] for begin in sorted(found)]
+
+    async def option_bars(self, contract: OptionContract, start: datetime, end: datetime) -> list[OptionBar]:
+        """One-minute bars of a contract whose start lies in [start, end), ascending, unique."""
+
+        def read(bar: wire.Bar, received: datetime) -> OptionBar:
+            return parse.option_bar(bar, contract, received)
+
+        asked: dict[str, str | int] = {"interval": 1, "unit": "Minute"}
+        found: dict[datetime, OptionBar] = {}
+        begin = start
+        while begin < end:
+            until = min(begin + MOST_MINUTES, end)
+            for bar in await self._between(contract.symbol, contract.symbol, begin, until, asked, read):
                 if start <= bar.start < end:
                     found[bar.start] = bar
             begin = until
         return [found[begin] for begin in sorted(found)]
 
     async def _between(
-        self, symbol: str, start: datetime, end: datetime, unit: str, interval: int
-    ) -> list[UnderlyingBar]:
-        group = "barcharts"
-        longest = LATE_STAMPS.get(unit.lower(), timedelta(minutes=interval))  # stamps are ends
+        self,
+        theirs: str,
+        subject: str,
+        start: datetime,
+        end: datetime,
+        asked: Mapping[str, str | int],
+        read: Callable[[wire.Bar, datetime], B],
+    ) -> list[B]:
+        group, unit = "barcharts", str(asked["unit"]).lower()
+        longest = LATE_STAMPS.get(unit, timedelta(minutes=int(asked["interval"])))  # stamps are ends
         body = await self._rest.get(
-            f"/v3/marketdata/barcharts/{in_path(vendor_symbol(symbol))}",
+            f"/v3/marketdata/barcharts/{in_path(theirs)}",
             group,
-            symbol,
-            interval=interval,
-            unit=unit.capitalize(),
+            subject,
             firstdate=_written(start),
             lastdate=_written(end + longest),
-            **(session_template(symbol) if unit.lower() == "minute" else {}),
+            **asked,
         )
         if not body:
             return []
-        answer, received = answers.read(wire.BARS, body, group, symbol), self._clock.now()
-        found: list[UnderlyingBar] = []
+        answer, received = answers.read(wire.BARS, body, group, subject), self._clock.now()
+        found: list[B] = []
         refused: list[BadPayload] = []
         for raw in answer.bars or ():
             try:
-                bar = parse.raw_item(wire.BAR, raw)
-                found.append(parse.underlying_bar(bar, symbol, received, unit=unit, interval=interval))
+                found.append(read(parse.raw_item(wire.BAR, raw), received))
             except BadPayload as error:
                 refused.append(error)
-        self._report(f"{group} {symbol}", refused)
+        self._report(f"{group} {subject}", refused)
         return found
 
 

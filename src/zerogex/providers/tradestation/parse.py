@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import msgspec
 
-from zerogex.domain.bar import UnderlyingBar
+from zerogex.domain.bar import OptionBar, UnderlyingBar
 from zerogex.domain.calendar import session_open, trading_date
 from zerogex.domain.contract import OptionContract
 from zerogex.domain.quote import OptionQuote, UnderlyingQuote
@@ -140,6 +140,24 @@ def underlying_bar(
         received,
         closed=bar.bar_status.lower() != "open" if bar.bar_status else end <= received,
         realtime=bool(bar.is_realtime),
+    )
+
+
+def option_bar(bar: wire.Bar, contract: OptionContract, received: datetime) -> OptionBar:
+    """A one-minute bar of a contract, labelled by its start."""
+    whole = underlying_bar(bar, contract.symbol, received)
+    volume = count(bar.total_volume, "TotalVolume", bar)
+    return OptionBar(
+        contract,
+        whole.start,
+        whole.open,
+        whole.high,
+        whole.low,
+        whole.close,
+        whole.up_volume + whole.down_volume if volume is None else volume,
+        count(bar.open_interest, "OpenInterest", bar),
+        received,
+        whole.closed,
     )
 
 

@@ -54,6 +54,7 @@ class Bar(Frame):
     total_volume: Number = None
     up_volume: Number = None
     down_volume: Number = None
+    open_interest: Number = None
     is_realtime: bool | None = None
     bar_status: Text = None
 
