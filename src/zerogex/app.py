@@ -20,6 +20,7 @@ from zerogex.settings import Loaded, PasswordProvider, Settings
 if TYPE_CHECKING:
     from zerogex.domain.chain import OptionChain
     from zerogex.engines.analyze import AnalyzeConfig
+    from zerogex.engines.backfill import BackfillConfig
     from zerogex.engines.ingest import IngestConfig
     from zerogex.pipeline.enrich import EnrichConfig
     from zerogex.ports import MarketData
@@ -229,6 +230,23 @@ def ingest_config(settings: Settings) -> IngestConfig:
     )
 
 
+def backfill_config(settings: Settings, *, lookback_days: int, sample_every: int, options: bool) -> BackfillConfig:
+    """What to fill, and how."""
+    from zerogex.engines.backfill import BackfillConfig
+
+    return BackfillConfig(
+        underlyings=settings.underlyings,
+        lookback_days=lookback_days,
+        sample_every=sample_every,
+        expirations=settings.stream_expirations,
+        strike_distance=settings.stream_strike_distance,
+        bucket_seconds=settings.aggregation_bucket_seconds,
+        delay_between_bars_s=settings.delay_between_bars,
+        options=options,
+        enrich=enrich_config(settings),
+    )
+
+
 def analyze_config(loaded: Loaded) -> AnalyzeConfig:
     """What to analyse, and how often; every symbol in the store where no setting names one."""
     from zerogex.analytics.analysis import AnalysisConfig
@@ -239,6 +257,7 @@ def analyze_config(loaded: Loaded) -> AnalyzeConfig:
     return AnalyzeConfig(
         underlyings=settings.analysed if named else None,
         interval_s=settings.analytics_interval,
+        bucket_seconds=settings.aggregation_bucket_seconds,
         analysis=AnalysisConfig(dealer_model=settings.dealer_model, rate=settings.risk_free_rate),
     )
 

@@ -193,6 +193,13 @@ class Settings(BaseSettings):
             raise ValueError("expected dollars such as 20, or percent of spot such as 5%")
         return value.strip()
 
+    @field_validator("aggregation_bucket_seconds")
+    @classmethod
+    def _part_of_an_hour(cls, value: int) -> int:
+        if 60 % value and (value % 60 or 3600 % value):
+            raise ValueError("expected a part of a minute (5, 15, 30 …) or minutes that divide the hour (60, 300 …)")
+        return value
+
     @field_validator("stream_underlying", "analytics_underlying")
     @classmethod
     def _symbols(cls, value: str | None) -> str | None:

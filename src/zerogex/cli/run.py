@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from datetime import datetime
 from pathlib import Path
@@ -103,31 +102,12 @@ def serve(
 
 
 async def _serve(loaded: Loaded) -> None:
-    import uvicorn
-
     from zerogex.serving.app import create_app
+    from zerogex.serving.server import serve_until_cancelled
 
     config = app.serving_config(loaded.settings)
     with app.open_store(loaded, migrate=True) as store, FeedClock(store) as clock:
-        application = create_app(store, lambda: clock, config)
-        server = uvicorn.Server(
-            uvicorn.Config(
-                application,
-                host=config.host,
-                port=config.port,
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                timeout_graceful_shutdown=3,
-            )
-        )
-        server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
-        task = asyncio.ensure_future(server.serve())
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError:
-            server.should_exit = True
-            await task
+        await serve_until_cancelled(create_app(store, lambda: clock, config), config)
 
 
 def simulate(
