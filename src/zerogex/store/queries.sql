@@ -54,11 +54,11 @@ WHERE %(symbol)s::text IS NULL OR underlying = %(symbol)s
 ORDER BY underlying
 
 -- latest --
--- The newest stored minute of each symbol, and how many contracts its chain has.
+-- The newest stored minute, chain and analysis of each symbol.
 -- symbol: underlying, all if left out
 SELECT quote.symbol, quote.timestamp, quote.open::float8, quote.high::float8, quote.low::float8,
        quote.close::float8, quote.up_volume, quote.down_volume, chain.timestamp AS chain_timestamp, chain.contracts,
-       chain.simulated
+       analysis.timestamp AS analysis_timestamp, analysis.net_gex, chain.simulated
 FROM (
     SELECT DISTINCT ON (symbol) * FROM underlying_quotes
     WHERE timestamp >= (SELECT max(timestamp) FROM underlying_quotes) - interval '7 days'
@@ -68,6 +68,9 @@ FROM (
 LEFT JOIN LATERAL (
     SELECT * FROM chain_minutes WHERE underlying = quote.symbol ORDER BY timestamp DESC LIMIT 1
 ) AS chain ON true
+LEFT JOIN LATERAL (
+    SELECT * FROM gex_summary WHERE underlying = quote.symbol ORDER BY timestamp DESC LIMIT 1
+) AS analysis ON true
 ORDER BY quote.symbol
 
 -- stats --
@@ -108,9 +111,9 @@ GROUP BY quote.symbol, bounds.date, bounds.start, bounds.finish
 ORDER BY quote.symbol
 
 -- check_streaming --
--- How old the newest data of each underlying is, in seconds of the machine's clock.
+-- Whether data is streaming (a minute written within three), and how old the newest of each underlying is.
 -- symbol: underlying, all if left out
-SELECT live.underlying, live.timestamp AS latest_timestamp, minute.timestamp AS minute_timestamp, live.spot,
+SELECT live.underlying, coalesce(batch.written_at > now() - interval '3 minutes', false) AS streaming, live.timestamp AS latest_timestamp, minute.timestamp AS minute_timestamp, live.spot,
        live.simulated, round(extract(epoch FROM now() - batch.written_at)::numeric, 1)::float8 AS written_ago_s,
        batch.contracts, batch.rejected
 FROM underlying_latest AS live
@@ -151,15 +154,13 @@ WHERE timestamp >= date_trunc('day', (SELECT max(timestamp) FROM underlying_quot
 ORDER BY symbol, timestamp
 
 -- underlying_volume --
--- Volume of each minute of the newest day: what the cumulative volumes grew by.
+-- Volume of each minute of the newest day, and how much of it traded on upticks.
 -- symbol: underlying, all if left out
-SELECT symbol, timestamp,
-       greatest(up_volume - coalesce(lag(up_volume) OVER day, 0), 0) AS up_volume,
-       greatest(down_volume - coalesce(lag(down_volume) OVER day, 0), 0) AS down_volume
-FROM underlying_quotes
-WHERE timestamp >= date_trunc('day', (SELECT max(timestamp) FROM underlying_quotes), 'America/New_York')
+SELECT symbol, timestamp, up_volume_delta AS up_volume, down_volume_delta AS down_volume, volume_delta AS volume,
+       round(100.0 * up_volume_delta / nullif(volume_delta, 0), 1)::float8 AS up_pct, close::float8
+FROM underlying_quotes_with_deltas
+WHERE trading_day = (SELECT trading_day(max(timestamp)) FROM underlying_quotes)
   AND (%(symbol)s::text IS NULL OR symbol = %(symbol)s)
-WINDOW day AS (PARTITION BY symbol ORDER BY timestamp)
 ORDER BY symbol, timestamp
 
 -- options --
@@ -177,15 +178,15 @@ ORDER BY o.expiration, abs(o.strike - newest.spot::numeric), o.strike, o.option_
 LIMIT coalesce(%(limit)s, 50)
 
 -- options_latest --
--- The newest known row of each followed contract.
--- symbol: underlying, all if left out; limit: rows, 50 if left out
+-- The newest known rows of the followed contracts, most traded first.
+-- symbol: underlying, all if left out; limit: rows, 10 if left out
 SELECT o.underlying, o.option_symbol, o.timestamp, o.expiration, o.strike::float8, o.option_type, o.bid::float8,
        o.ask::float8, o.last::float8, o.volume, o.open_interest, o.implied_volatility, o.iv_source, o.iv_status,
        o.delta, o.gamma, o.theta, o.vega, o.event_time
-FROM option_latest AS o LEFT JOIN underlying_latest AS u USING (underlying)
+FROM option_latest AS o
 WHERE %(symbol)s::text IS NULL OR o.underlying = %(symbol)s
-ORDER BY o.underlying, o.expiration, abs(o.strike - u.spot::numeric), o.strike, o.option_type
-LIMIT coalesce(%(limit)s, 50)
+ORDER BY o.volume DESC, o.option_symbol
+LIMIT coalesce(%(limit)s, 10)
 
 -- options_today --
 -- Chains stored on the newest day, by minute.
@@ -265,6 +266,147 @@ FROM option_latest
 WHERE %(symbol)s::text IS NULL OR underlying = %(symbol)s
 GROUP BY underlying, expiration, option_type
 ORDER BY underlying, expiration, option_type
+
+-- flow_by_type --
+-- Calls against puts by minute, newest first.  Net flow is inferred from last prices: see confidence.
+-- symbol: underlying, all if left out; day: New York day, the newest if left out; minutes: newest minutes, 30 if left out; limit: rows, all if left out
+SELECT flow.underlying, flow.timestamp, call_volume, put_volume, put_call_ratio, call_premium, put_premium,
+       call_volume - put_volume AS net_volume, net_flow, sentiment, confidence, unplaced_volume
+FROM flow_span(%(symbol)s, %(day)s::date, coalesce(%(minutes)s, 30)) AS span CROSS JOIN LATERAL (
+    SELECT * FROM flow_by_type
+    WHERE underlying = span.underlying AND trading_day = span.trading_day AND timestamp >= span.since
+    OFFSET 0  -- planned by itself: only these minutes are read
+) AS flow
+ORDER BY flow.timestamp DESC, flow.underlying
+LIMIT %(limit)s
+
+-- flow_by_strike --
+-- The strikes with most flow in the newest minutes, calls and puts, with average Greeks of what traded.
+-- symbol: underlying, all if left out; day: New York day, the newest if left out; minutes: newest minutes, 30 if left out; limit: rows, 20 if left out
+SELECT flow.underlying, flow.strike::float8, sum(call_volume)::bigint AS call_volume,
+       sum(put_volume)::bigint AS put_volume, sum(call_premium) AS call_premium, sum(put_premium) AS put_premium,
+       sum(net_flow) AS net_flow,
+       coalesce(sum(confidence * (call_premium + put_premium)) / nullif(sum(call_premium + put_premium), 0), 0)
+           AS confidence,
+       avg(average_iv) AS average_iv, avg(average_delta) AS average_delta, avg(average_gamma) AS average_gamma,
+       avg(average_theta) AS average_theta, avg(average_vega) AS average_vega, max(flow.timestamp) AS last_traded
+FROM flow_span(%(symbol)s, %(day)s::date, coalesce(%(minutes)s, 30)) AS span CROSS JOIN LATERAL (
+    SELECT * FROM flow_by_strike
+    WHERE underlying = span.underlying AND trading_day = span.trading_day AND timestamp >= span.since
+    OFFSET 0
+) AS flow
+GROUP BY flow.underlying, flow.strike
+ORDER BY sum(call_volume + put_volume) DESC, flow.underlying, flow.strike
+LIMIT coalesce(%(limit)s, 20)
+
+-- flow_by_expiration --
+-- Flow of the newest minutes by expiration: days to expiration, calls and puts, average IV and theta.
+-- symbol: underlying, all if left out; day: New York day, the newest if left out; minutes: newest minutes, 30 if left out; limit: rows, all if left out
+SELECT flow.underlying, flow.expiration, dte, sum(call_volume)::bigint AS call_volume,
+       sum(put_volume)::bigint AS put_volume,
+       sum(put_volume)::float8 / nullif(sum(call_volume), 0)::float8 AS put_call_ratio,
+       sum(call_premium) AS call_premium, sum(put_premium) AS put_premium, sum(net_flow) AS net_flow,
+       coalesce(sum(confidence * (call_premium + put_premium)) / nullif(sum(call_premium + put_premium), 0), 0)
+           AS confidence,
+       avg(average_iv) AS average_iv, avg(average_theta) AS average_theta
+FROM flow_span(%(symbol)s, %(day)s::date, coalesce(%(minutes)s, 30)) AS span CROSS JOIN LATERAL (
+    SELECT * FROM flow_by_expiration
+    WHERE underlying = span.underlying AND trading_day = span.trading_day AND timestamp >= span.since
+    OFFSET 0
+) AS flow
+GROUP BY flow.underlying, flow.expiration, dte
+ORDER BY flow.underlying, flow.expiration
+LIMIT %(limit)s
+
+-- flow_smart_money --
+-- The most unusual prints of the newest minutes: blocks, high IV, far out of the money; the score runs from 0 to 10.
+-- symbol: underlying, all if left out; day: New York day, the newest if left out; minutes: newest minutes, 60 if left out; limit: rows, 20 if left out
+SELECT flow.option_symbol, flow.underlying, flow.timestamp, round(unusual_score::numeric, 1)::float8 AS unusual_score,
+       volume, block, premium, open_interest, last::float8, implied_volatility, high_iv_pct, delta, deep_otm,
+       CASE WHEN direction > 0.2 THEN 'buy' WHEN direction < -0.2 THEN 'sell' ELSE 'unclear' END AS side, confidence
+FROM flow_span(%(symbol)s, %(day)s::date, coalesce(%(minutes)s, 60)) AS span CROSS JOIN LATERAL (
+    SELECT * FROM flow_smart_money
+    WHERE underlying = span.underlying AND trading_day = span.trading_day AND timestamp >= span.since
+    OFFSET 0
+) AS flow
+ORDER BY flow.unusual_score DESC, flow.timestamp DESC, flow.option_symbol
+LIMIT coalesce(%(limit)s, 20)
+
+-- flow_buying_pressure --
+-- The underlying by minute, newest first: share of volume on upticks, momentum, change to the minute before.
+-- symbol: underlying, all if left out; day: New York day, the newest if left out; minutes: newest minutes, 30 if left out; limit: rows, all if left out
+WITH span AS (
+    SELECT symbol, trading_day(max(timestamp)) AS trading_day,
+           max(timestamp) - make_interval(mins => coalesce(%(minutes)s, 30) - 1) AS since
+    FROM underlying_quotes
+    WHERE (%(symbol)s::text IS NULL OR symbol = %(symbol)s)
+      AND (%(day)s::date IS NULL OR trading_day(timestamp) = %(day)s)
+    GROUP BY symbol
+)
+SELECT flow.symbol, flow.timestamp, close::float8, change, up_volume, down_volume, buying_pressure_pct, momentum,
+       pressure_change, volume_change
+FROM span CROSS JOIN LATERAL (
+    SELECT * FROM flow_buying_pressure
+    WHERE symbol = span.symbol AND trading_day = span.trading_day AND timestamp >= span.since
+    OFFSET 0
+) AS flow
+ORDER BY flow.timestamp DESC, flow.symbol
+LIMIT %(limit)s
+
+-- quality_fields --
+-- Contract rows of a day: how many are stale (no word for 15 minutes), crossed, incomplete, or without IV, and why.
+-- symbol: underlying, all if left out; day: New York day, the newest if left out
+WITH bounds AS (
+    SELECT day::timestamp AT TIME ZONE 'America/New_York' AS start,
+           (day + 1)::timestamp AT TIME ZONE 'America/New_York' AS finish
+    FROM (SELECT coalesce(%(day)s::date, (SELECT trading_day(max(timestamp)) FROM chain_minutes)) AS day) AS asked
+)
+SELECT underlying, trading_day(min(timestamp)) AS trading_day, count(*) AS rows,
+       count(*) FILTER (WHERE event_time < timestamp - interval '15 minutes') AS stale,
+       count(*) FILTER (WHERE bid > ask) AS crossed,
+       count(*) FILTER (WHERE bid IS NULL) AS no_bid,
+       count(*) FILTER (WHERE ask IS NULL) AS no_ask,
+       count(*) FILTER (WHERE last IS NULL) AS no_last,
+       count(*) FILTER (WHERE implied_volatility IS NULL) AS no_iv,
+       count(*) FILTER (WHERE delta IS NULL) AS no_greeks,
+       count(*) FILTER (WHERE iv_source = 'default') AS default_iv,
+       count(*) FILTER (WHERE iv_status = 'below_intrinsic') AS below_intrinsic,
+       count(*) FILTER (WHERE iv_status = 'above_maximum') AS above_maximum,
+       count(*) FILTER (WHERE iv_status = 'no_quote') AS no_quote,
+       count(*) FILTER (WHERE iv_status = 'expired') AS expired,
+       count(*) FILTER (WHERE iv_status = 'below_iv_min') AS below_iv_min,
+       count(*) FILTER (WHERE iv_status = 'above_iv_max') AS above_iv_max,
+       count(*) FILTER (WHERE iv_status = 'no_convergence') AS no_convergence,
+       count(*) FILTER (WHERE iv_status = 'bad_input') AS bad_input
+FROM bounds JOIN option_chains ON timestamp >= bounds.start AND timestamp < bounds.finish
+WHERE %(symbol)s::text IS NULL OR underlying = %(symbol)s
+GROUP BY underlying
+ORDER BY underlying
+
+-- findings --
+-- The log of data quality, newest session first; resolved findings say since when.
+-- symbol: underlying, all if left out; limit: rows, 50 if left out
+SELECT underlying, trading_day, kind, subject, started_at, ended_at, severity, affected, total, message, found_at,
+       checked_at, resolved_at
+FROM data_quality_log
+WHERE %(symbol)s::text IS NULL OR underlying = %(symbol)s
+ORDER BY trading_day DESC, underlying, started_at, kind, subject
+LIMIT coalesce(%(limit)s, 50)
+
+-- metrics --
+-- What ingest measured of itself in the newest minutes, one column a metric.
+-- symbol: underlying, all if left out; limit: minutes, 20 if left out
+SELECT underlying, timestamp,
+       max(value) FILTER (WHERE metric = 'contracts_stored') AS contracts_stored,
+       max(value) FILTER (WHERE metric = 'contracts_rejected') AS contracts_rejected,
+       max(value) FILTER (WHERE metric = 'bars_stored') AS bars_stored,
+       max(value) FILTER (WHERE metric = 'iv_known') AS iv_known,
+       max(value) FILTER (WHERE metric = 'greeks_known') AS greeks_known
+FROM ingestion_metrics
+WHERE %(symbol)s::text IS NULL OR underlying = %(symbol)s
+GROUP BY underlying, timestamp
+ORDER BY timestamp DESC, underlying
+LIMIT coalesce(%(limit)s, 20)
 
 -- size --
 -- Disk used by each table with all its partitions and indexes, largest first.
