@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime
 from typing import Any
 
+import numpy as np
 import psycopg
 
 from zerogex.domain.bar import MinuteBar
@@ -115,12 +116,30 @@ def write_batch(
         if rows is not None and header is not None:
             _write_chain(connection, rows, header, key)
         write_bars(connection, bars)
+        _record_metrics(connection, batch, named)
         connection.execute(statement("notify"), {"payload": payload("minute", batch.underlying)})
         on_step("before_commit")
     on_step("after_commit")
     if rows is not None:
         report_rejected(batch.underlying, rows)
     return True
+
+
+def _record_metrics(connection: Connection, batch: MinuteBatch, named: dict[str, Any]) -> None:
+    """What ingest did in this minute, beside its rows."""
+    values: dict[str, int] = {
+        "contracts_stored": named["contracts"],
+        "contracts_rejected": named["rejected"],
+        "bars_stored": named["bars"],
+    }
+    if batch.chain is not None:
+        values["iv_known"] = int(np.isfinite(batch.chain.iv).sum())
+        values["greeks_known"] = int(np.isfinite(batch.chain.delta).sum())
+    key = {"underlying": batch.underlying, "timestamp": batch.timestamp}
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            statement("record_metric"), [{**key, "metric": name, "value": value} for name, value in values.items()]
+        )
 
 
 def report_rejected(underlying: str, rows: ChainRows) -> None:

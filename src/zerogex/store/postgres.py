@@ -6,7 +6,8 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from datetime import UTC, datetime
+from dataclasses import asdict
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -17,6 +18,7 @@ from psycopg.rows import dict_row
 from zerogex.domain.bar import MinuteBar
 from zerogex.domain.chain import Bools, OptionChain
 from zerogex.domain.exposure import Analysis
+from zerogex.domain.finding import Finding
 from zerogex.errors import OriginConflict, StoreError, StoreUnavailable
 from zerogex.ports import FeedState, MinuteBatch, Notice
 from zerogex.store import analysis_rows, latest, migrate, minutes
@@ -319,6 +321,17 @@ class PostgresStore:
                 return [column.name for column in cursor.description or ()], cursor.fetchall()
 
         return self._do(read)
+
+    def record_findings(self, underlying: str, day: date, findings: Sequence[Finding]) -> None:
+        """Replace what is known of a day's quality: findings no longer found are marked as resolved."""
+        rows = [{**asdict(finding), "underlying": underlying, "trading_day": day} for finding in findings]
+
+        def write(connection: Connection) -> None:
+            with connection.transaction(), connection.cursor() as cursor:
+                cursor.executemany(statement("record_finding"), rows)
+                cursor.execute(statement("resolve_findings"), {"underlying": underlying, "trading_day": day})
+
+        self._do(write)
 
     def notices(self, timeout_s: float) -> Iterator[Notice]:
         """Notices as they come; ends after `timeout_s` without one (0.5 s is a good poll)."""

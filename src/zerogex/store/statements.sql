@@ -506,6 +506,29 @@ WITH quotes AS (DELETE FROM underlying_quotes WHERE timestamp >= %(instant)s),
      minutes AS (DELETE FROM chain_minutes WHERE timestamp >= %(instant)s),
      summaries AS (DELETE FROM gex_summary WHERE timestamp >= %(instant)s),
      cells AS (DELETE FROM gex_calculations WHERE timestamp >= %(instant)s),
+     metrics AS (DELETE FROM ingestion_metrics WHERE timestamp >= %(instant)s),
+     findings AS (DELETE FROM data_quality_log WHERE trading_day >= trading_day(%(instant)s)),
      latest_options AS (DELETE FROM option_latest),
      latest_underlyings AS (DELETE FROM underlying_latest)
 DELETE FROM gex_live
+
+-- record_metric --
+-- What ingest measured in a minute; the same minute again replaces it.
+INSERT INTO ingestion_metrics (underlying, timestamp, metric, value)
+VALUES (%(underlying)s, %(timestamp)s, %(metric)s, %(value)s)
+ON CONFLICT (underlying, timestamp, metric) DO UPDATE SET value = excluded.value
+
+-- record_finding --
+-- Note a finding; found again, it keeps its first date and is open.
+INSERT INTO data_quality_log (underlying, trading_day, kind, subject, started_at, ended_at, severity, affected, total,
+                              message)
+VALUES (%(underlying)s, %(trading_day)s, %(kind)s, %(subject)s, %(started_at)s, %(ended_at)s, %(severity)s,
+        %(affected)s, %(total)s, %(message)s)
+ON CONFLICT (underlying, trading_day, kind, subject, started_at) DO UPDATE SET
+    ended_at = excluded.ended_at, severity = excluded.severity, affected = excluded.affected, total = excluded.total,
+    message = excluded.message, checked_at = now(), resolved_at = NULL
+
+-- resolve_findings --
+-- What an earlier look at a day found, and this one (begun at the start of this transaction) did not, is mended.
+UPDATE data_quality_log SET resolved_at = now()
+WHERE underlying = %(underlying)s AND trading_day = %(trading_day)s AND resolved_at IS NULL AND checked_at < now()
