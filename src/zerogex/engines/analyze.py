@@ -81,7 +81,7 @@ class AnalyzeEngine:
 
     async def run(self) -> None:
         """Analyse on notices and on the interval, until cancelled."""
-        log.info("analyze started", extra={"interval_s": self.config.interval_s, "simulated": self.clock.simulated})
+        log.info("analyze started", extra={"interval_s": self.config.interval_s})
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
@@ -227,9 +227,9 @@ class AnalyzeEngine:
             "analysis stored",
             extra={
                 "underlying": chain.underlying,
-                "timestamp": timestamp,
-                "net_gex": round(analysis.totals.net_gex),
-                "gamma_flip": analysis.flip.price,
+                "minute": timestamp,
+                "net_gex": round(float(analysis.totals.net_gex)),
+                "gamma_flip": None if analysis.flip.price is None else round(float(analysis.flip.price), 2),
                 "contracts": analysis.coverage.used,
             },
         )

@@ -32,6 +32,8 @@ class IngestEngine:
         self.store = store
         self.clock = clock
         self.config = config
+        self.budget = StreamBudget(config.streams_max, config.underlyings)
+        self.followed: list[UnderlyingIngest] = []  # while it runs
 
     async def run(self) -> None:
         """Run until cancelled, then drain: no closed minute is lost, the open one is written as it stands.
@@ -53,11 +55,13 @@ class IngestEngine:
         log.info("ingest stopped")
 
     async def _follow(self) -> None:
-        budget = StreamBudget(self.config.streams_max, self.config.underlyings)
+        self.followed = [
+            UnderlyingIngest(underlying, self.market, self.store, self.clock, self.config, self.budget)
+            for underlying in self.config.underlyings
+        ]
         async with asyncio.TaskGroup() as tasks:
-            for underlying in self.config.underlyings:
-                one = UnderlyingIngest(underlying, self.market, self.store, self.clock, self.config, budget)
-                tasks.create_task(one.run(), name=underlying)
+            for one in self.followed:
+                tasks.create_task(one.run(), name=one.underlying)
 
     def _say_start(self) -> None:
         config = self.config

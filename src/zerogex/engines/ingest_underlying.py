@@ -14,7 +14,6 @@ import asyncio
 import logging
 import os
 import time
-from collections import Counter
 from collections.abc import Sequence
 from contextlib import aclosing, suppress
 from dataclasses import replace
@@ -28,17 +27,17 @@ from zerogex.domain.bar import UnderlyingBar
 from zerogex.domain.calendar import Session, minute_of, session_at
 from zerogex.domain.chain import OptionChain
 from zerogex.domain.contract import OptionContract
-from zerogex.domain.iv import IvSource
 from zerogex.domain.quote import OptionQuote, UnderlyingQuote
 from zerogex.engines.follow import ChainFollower, StreamBudget, poll_pause
 from zerogex.engines.ingest_config import IngestConfig
+from zerogex.engines.ingest_diary import Diary
 from zerogex.engines.threads import Backoff, in_thread
 from zerogex.errors import BadPayload, ProviderError, RateLimited, StoreUnavailable, Unavailable
 from zerogex.pipeline.bar_book import day_start
 from zerogex.pipeline.enrich import enrich
 from zerogex.pipeline.live_chain import LiveChain
 from zerogex.pipeline.minutes import ClosedMinute, MinuteBuilder
-from zerogex.pipeline.validate import Rejection, Validator
+from zerogex.pipeline.validate import Validator
 from zerogex.ports import MarketData, MinuteBatch, Store
 
 log = logging.getLogger(__name__)
@@ -88,7 +87,9 @@ class UnderlyingIngest:
         self._gone: list[str] = []  # contracts to forget in the latest rows
         self._latest_wanted = asyncio.Event()
         self._latest_spot: float | None = None
-        self._said: set[str] = set()
+        self.heard_at: datetime | None = None  # market time at which the feed last spoke
+        self.stored_until: datetime | None = None  # end of the newest durable minute
+        self._diary = Diary(underlying)
 
     async def run(self) -> None:
         """Recover, catch up, follow; on cancellation write what is open and return."""
@@ -99,6 +100,10 @@ class UnderlyingIngest:
                     tasks.create_task(work(), name=f"{self.underlying} {work.__name__}")
         finally:
             await self._drain()
+
+    def buffers(self) -> dict[str, int]:
+        """What waits: network reads, closed minutes, changed contracts."""
+        return {"inbox": self._inbox.qsize(), "outbox": self._outbox.qsize(), "latest": self.live.dirty_count}
 
     # -- start -----------------------------------------------------------------------------------
 
@@ -154,7 +159,7 @@ class UnderlyingIngest:
         chain = chain.select(chain.settlement > start)
         batch = await in_thread(self._batch, ClosedMinute(timestamp, end, chain, ()))
         await in_thread(self.store.write_minute, batch)
-        log.info("unfinished minute recovered", extra={"underlying": self.underlying, "timestamp": timestamp})
+        log.info("unfinished minute recovered", extra={"underlying": self.underlying, "minute": timestamp})
 
     async def _first_price(self) -> None:
         """A spot to plan by before the first bar says one."""
@@ -223,6 +228,7 @@ class UnderlyingIngest:
         for event in events:
             if event is None:
                 continue
+            self.heard_at = now
             if not isinstance(event, UnderlyingBar | UnderlyingQuote):
                 quotes += event
                 continue
@@ -233,7 +239,7 @@ class UnderlyingIngest:
                 self._take_quote(event)
             elif self.validator.bar(event, now):
                 self.builder.add_bar(event)
-                self._say_once("first underlying price received", {"price": event.close})
+                self._diary.once("first underlying price received", price=event.close)
         if quotes:
             self.builder.add_quotes(self.validator.option_quotes(quotes, now))
 
@@ -242,7 +248,7 @@ class UnderlyingIngest:
             return
         self.builder.delayed = quote.is_delayed
         self.builder.book.note_price(quote.last, quote.event_time)
-        self._say_once("first underlying price received", {"price": quote.last})
+        self._diary.once("first underlying price received", price=quote.last)
 
     async def _tick(self) -> None:
         """Market time passes also where nothing is said: minutes close, sessions turn, memory is tidied."""
@@ -265,14 +271,8 @@ class UnderlyingIngest:
                 for minute in self.builder.open_minute():
                     await self._outbox.put(minute)
             if time.monotonic() - rejected_said >= _REJECTED_EVERY_REAL_S:
-                self._say_rejected(rejected)
+                self._diary.rejected(self.validator.rejected - rejected)
                 rejected_said, rejected = time.monotonic(), self.validator.rejected.copy()
-
-    def _say_rejected(self, before: Counter[Rejection]) -> None:
-        news = self.validator.rejected - before
-        if news:
-            reasons = {reason.value: count for reason, count in news.items()}
-            log.warning("messages rejected", extra={"underlying": self.underlying, **reasons})
 
     # -- the store -------------------------------------------------------------------------------
 
@@ -303,7 +303,8 @@ class UnderlyingIngest:
                 if tried == attempts:
                     raise
                 await backoff.pause()
-        self._say_stored(minute, batch)
+        self.stored_until = max(minute.end, self.stored_until or minute.end)
+        self._diary.stored(minute, batch)
 
     def _batch(self, minute: ClosedMinute) -> MinuteBatch:
         chain = enrich(minute.chain, self.config.enrich).chain if minute.chain is not None else None
@@ -372,7 +373,7 @@ class UnderlyingIngest:
         enriched = (await in_thread(enrich, chain, self.config.enrich)).chain
         await in_thread(self.store.write_latest, enriched, changed)
         self._latest_spot = spot
-        self._say_greeks(enriched)
+        self._diary.greeks(enriched)
 
     async def _drain(self) -> None:
         """Write every minute that is not stored, the open one as it stands, and the latest rows."""
@@ -395,39 +396,6 @@ class UnderlyingIngest:
         with suppress(StoreUnavailable):  # history is safe; the latest rows are a mirror of memory
             await self._write_latest()
         log.info("ingest drained", extra={"underlying": self.underlying, "minutes": len(minutes)})
-
-    # -- the operator's diary --------------------------------------------------------------------
-
-    def _say_once(self, phrase: str, fields: dict[str, object]) -> None:
-        if phrase not in self._said:
-            self._said.add(phrase)
-            log.info(phrase, extra={"underlying": self.underlying, **fields})
-
-    def _say_greeks(self, chain: OptionChain) -> None:
-        if "first Greek calculated" in self._said:
-            return
-        valued = np.flatnonzero((chain.gamma > 0) & (chain.iv_source != IvSource.DEFAULT))
-        if len(valued):
-            row = int(valued[0])
-            found = {
-                "symbol": chain.symbol[row],
-                "delta": round(chain.delta[row], 4),
-                "gamma": round(chain.gamma[row], 4),
-            }
-            self._say_once("first Greek calculated", found)
-
-    def _say_stored(self, minute: ClosedMinute, batch: MinuteBatch) -> None:
-        contracts = 0 if batch.chain is None else len(batch.chain)
-        names = {
-            "underlying": self.underlying,
-            "timestamp": minute.timestamp,
-            "contracts": contracts,
-            "late": minute.late,
-        }
-        if minute.again:
-            log.debug("minute completed", extra=names)
-        else:
-            log.info("minute revised" if minute.revision else "minute stored", extra=names)
 
 
 def batch_id(timestamp: datetime) -> UUID:
