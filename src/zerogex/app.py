@@ -7,10 +7,13 @@ configurations of plain values.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from pydantic import SecretStr
 
 from zerogex import __version__
 from zerogex.clock import Clock, SystemClock
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
     from zerogex.engines.ingest import IngestConfig
     from zerogex.pipeline.enrich import EnrichConfig
     from zerogex.ports import MarketData
+    from zerogex.providers.tradestation.config import TradeStationConfig
+    from zerogex.providers.tradestation.probes import Probes, Question
     from zerogex.serving.config import ServingConfig
     from zerogex.simulator.server import Simulator
     from zerogex.store.config import DatabaseConfig
@@ -156,12 +161,17 @@ def simulator_url(settings: Settings) -> str:
 def market_data(loaded: Loaded, clock: Clock) -> MarketData:
     """The provider of these settings."""
     from zerogex.providers.tradestation.client import TradeStation
+
+    return TradeStation(_feed_config(loaded), clock)
+
+
+def _feed_config(loaded: Loaded) -> TradeStationConfig:
     from zerogex.providers.tradestation.config import TradeStationConfig
 
     settings = loaded.settings
     simulated = settings.simulated
     api_url = simulator_url(settings) if simulated else settings.api_url
-    config = TradeStationConfig(
+    return TradeStationConfig(
         client_id=_secret(settings.tradestation_client_id),
         client_secret=_secret(settings.tradestation_client_secret),
         refresh_token=_secret(settings.tradestation_refresh_token),
@@ -176,7 +186,46 @@ def market_data(loaded: Loaded, clock: Clock) -> MarketData:
         option_batch_size=settings.option_batch_size,
         delay_between_batches_s=settings.delay_between_batches,
     )
-    return TradeStation(config, clock)
+
+
+def probes(loaded: Loaded, clock: Clock) -> Probes:
+    """What a person asks the vendor by hand."""
+    from zerogex.providers.tradestation.probes import Probes
+
+    return Probes(_feed_config(loaded), clock)
+
+
+def probe_question(symbol: str, bars_back: int) -> Question:
+    """What a probe asks about."""
+    from zerogex.providers.tradestation.probes import Question
+
+    return Question(symbol, bars_back)
+
+
+async def sign_in(
+    loaded: Loaded, *, port: int, timeout_s: float, scope: str | None, show: Callable[[str], None]
+) -> str:
+    """A refresh token, by way of the browser; `show` is given the page's address."""
+    from zerogex.providers.tradestation.sign_in import SCOPES
+    from zerogex.providers.tradestation.sign_in import sign_in as go
+
+    config = _feed_config(_as_signed_in(loaded))
+    return await go(config, port=port, timeout_s=timeout_s, scope=scope or SCOPES, show=show)
+
+
+def _as_signed_in(loaded: Loaded) -> Loaded:
+    """Settings that lack only the refresh token, so that they mean the vendor and not the simulator."""
+    if loaded.settings.tradestation_refresh_token is not None:
+        return loaded
+    token = {"tradestation_refresh_token": SecretStr("none yet")}
+    return replace(loaded, settings=loaded.settings.model_copy(update=token))
+
+
+def sign_in_ports() -> tuple[int, ...]:
+    """The callback ports that every key of the vendor may use."""
+    from zerogex.providers.tradestation.sign_in import DEFAULT_PORTS
+
+    return DEFAULT_PORTS
 
 
 def _secret(value: Any) -> str:

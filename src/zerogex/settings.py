@@ -156,7 +156,11 @@ class Settings(BaseSettings):
 
     backfill_on_startup: bool = setting(True, FL, "Fill gaps of today's underlying bars before streaming.")
     websocket_enabled: bool = setting(True, FL, "Push streams; false: polling.")
-    metrics_enabled: bool = setting(False, FL, "Serve Prometheus metrics on port 9090.")
+    metrics_enabled: bool = setting(False, FL, "Serve Prometheus metrics at /metrics of METRICS_PORT.")
+    metrics_host: str = setting("127.0.0.1", FL, "Address /metrics listens on; it asks for no password.")
+    metrics_port: int = setting(
+        9090, FL, "Port of ingest's /metrics; analyze takes the next one, serve the one after.", ge=1, le=65533
+    )
     log_level: LogLevel = setting(LogLevel.INFO, FL, "DEBUG, INFO, WARNING, ERROR or CRITICAL.")
     log_format: LogFormat = setting(LogFormat.AUTO, FL, "text, json, or auto: text on a terminal, JSON elsewhere.")
     log_dir: Path | None = setting(
@@ -269,8 +273,11 @@ class Loaded:
         return any(self.origins[name] != "default" for name in where)
 
 
-def load(env_file: Path | None = None) -> Loaded:
-    """Read environment and `.env`; raises SettingsError naming every wrong setting, with an example for each."""
+def load(env_file: Path | None = None, *, signed_in: bool = True) -> Loaded:
+    """Read environment and `.env`; raises SettingsError naming every wrong setting, with an example for each.
+
+    `signed_in=False` is for the sign-in itself: a key and secret may then lack their refresh token.
+    """
     path = env_file or Path(os.environ.get("ZEROGEX_ENV_FILE", ".env"))
     dotenv = {name.lower(): value for name, value in dotenv_values(path).items()} if path.is_file() else {}
     environment = {name.lower() for name, value in os.environ.items() if value}
@@ -278,7 +285,7 @@ def load(env_file: Path | None = None) -> Loaded:
         settings = Settings(_env_file=path if path.is_file() else None)  # type: ignore[call-arg]
     except ValidationError as error:
         raise SettingsError(_sentence(error)) from None
-    _check_together(settings)
+    _check_together(settings, signed_in)
     origins = {
         name: "environment" if name in environment else ".env" if dotenv.get(name) else "default"
         for name in Settings.model_fields
@@ -317,11 +324,12 @@ def _sentence(error: ValidationError) -> str:
     return _count(lines)
 
 
-def _check_together(settings: Settings) -> None:
+def _check_together(settings: Settings, signed_in: bool) -> None:
     lines = []
-    credentials = ("tradestation_client_id", "tradestation_client_secret", "tradestation_refresh_token")
+    credentials = ["tradestation_client_id", "tradestation_client_secret"]
+    credentials += ["tradestation_refresh_token"] if signed_in else []
     missing = [name for name in credentials if not getattr(settings, name)]
-    if 0 < len(missing) < 3:
+    if signed_in and 0 < len(missing) < 3:
         names = ", ".join(name.upper() for name in missing)
         lines.append(f"{names} not set; TradeStation needs all three credentials, or none for the simulator")
     if settings.iv_min >= settings.iv_max:

@@ -12,7 +12,7 @@ import sys
 import typer
 
 from zerogex import __version__
-from zerogex.cli import config, gex, option, run, service, show, up
+from zerogex.cli import auth, backfill, config, gex, option, probe, run, service, show, stream, up
 from zerogex.errors import ZerogexError
 
 app = typer.Typer(
@@ -38,12 +38,16 @@ app.command("gex")(gex.gex)
 app.command("ingest")(run.ingest)
 app.command("analyze")(run.analyze)
 app.command("serve")(run.serve)
+app.command("backfill")(backfill.backfill)
+app.command("stream")(stream.stream)
+app.command("probe")(probe.probe)
 app.command("simulate")(run.simulate)
 app.command("show")(show.show)
 app.command("config")(config.config)
 app.command("greeks")(option.greeks)
 app.command("iv")(option.iv)
 app.add_typer(service.app, name="service")
+app.add_typer(auth.app, name="auth")
 
 
 def main() -> None:

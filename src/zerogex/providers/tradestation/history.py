@@ -36,7 +36,11 @@ class History:
             return parse.underlying_bar(bar, symbol, received, unit=unit, interval=interval)
 
         minutes = unit.lower() == "minute"
-        asked: dict[str, str | int] = {"interval": interval, "unit": unit.capitalize(), **(session_template(symbol) if minutes else {})}
+        asked: dict[str, str | int] = {
+            "interval": interval,
+            "unit": unit.capitalize(),
+            **(session_template(symbol) if minutes else {}),
+        }
         span = MOST_MINUTES * interval if minutes else max(end - start, timedelta(1))
         found: dict[datetime, UnderlyingBar] = {}
         begin = start
