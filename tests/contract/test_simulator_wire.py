@@ -327,3 +327,21 @@ async def test_the_port_being_taken_is_one_clear_sentence() -> None:
         port = int(simulator.url.rsplit(":", 1)[1])
         with pytest.raises(ZerogexError, match=f"cannot listen on 127.0.0.1:{port}"):
             await Simulator(config(port=port)).start()
+
+
+async def test_month_ends_are_typed_in_the_words_older_clients_know_unless_asked() -> None:
+    async with connected() as client:
+
+        async def kinds() -> set[str]:
+            listed = (await client.get(f"{DATA}/options/expirations/SPY")).json()["Expirations"]
+            return {each["Type"] for each in listed}
+
+        assert await kinds() <= {"Weekly", "Monthly", "Quarterly"}
+        await switch(client, eom_types=True)
+        assert "EOM" in await kinds()
+
+
+async def test_crypto_pairs_are_named() -> None:
+    async with connected() as client:
+        names = (await client.get(f"{DATA}/symbollists/cryptopairs/symbolnames")).json()["SymbolNames"]
+        assert "BTCUSD" in names

@@ -48,6 +48,7 @@ class Faults(msgspec.Struct, forbid_unknown_fields=True):
     null_fields: bool = False  # quote deltas with null prices and zero volumes
     crossed: float = 0.0  # share of option quotes with bid above ask
     no_root: bool = False  # expirations without Root
+    eom_types: bool = False  # month-ends are typed EOM, a word that clients of 2025 do not know
     both_roots: bool = False  # $SPX.X lists SPXW too
     delayed: bool = False  # MarketFlags.IsDelayed
     not_entitled: list[str] = msgspec.field(default_factory=list)  # "FAILED, NOT ENTITLED"

@@ -40,6 +40,8 @@ _MOST_BARS, _MOST_MINUTES = 57_600, 500_000
 _LEGS = {"Single": 1, "Straddle": 1, "Vertical": 2, "Strangle": 2, "Butterfly": 3, "IronButterfly": 3, "Condor": 4,
          "IronCondor": 4}  # fmt: skip
 
+CRYPTO_PAIRS = ("BTCUSD", "ETHUSD", "LTCUSD", "BCHUSD")
+
 
 def routes() -> list[Route]:
     data = "/v3/marketdata"
@@ -51,6 +53,7 @@ def routes() -> list[Route]:
         Route(f"{data}/options/spreadtypes", spread_types),
         Route(f"{data}/options/riskreward", risk_reward, methods=["POST"]),
         Route(f"{data}/symbols/{{symbols}}", symbol_details),
+        Route(f"{data}/symbollists/cryptopairs/symbolnames", crypto_pairs),
         Route("/v2/data/symbols/suggest/{text}", suggest),
         Route("/v2/data/symbols/search/{criteria}", search),
     ]
@@ -162,7 +165,14 @@ async def expirations(request: Request) -> Response:
     exchange = exchange_of(request)
     name, one = underlying(request)
     listed = listed_under(exchange, name, one)
-    return reply({"Expirations": [wire.expiration_fields(e, not exchange.faults.no_root) for e in listed]})
+    faults = exchange.faults
+    rows = [wire.expiration_fields(e, with_root=not faults.no_root, eom_types=faults.eom_types) for e in listed]
+    return reply({"Expirations": rows})
+
+
+async def crypto_pairs(request: Request) -> Response:
+    """The names exist; this market has no quotes for them."""
+    return reply({"SymbolNames": list(CRYPTO_PAIRS)})
 
 
 async def strikes(request: Request) -> Response:

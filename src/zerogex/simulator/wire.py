@@ -108,8 +108,9 @@ def bar_fields(bar: Bar, *, realtime: bool = False, end_of_history: bool = False
     }  # fmt: skip
 
 
-def expiration_fields(expiry: Expiry, with_root: bool) -> Fields:
-    fields = {"Date": midnight(expiry.date), "Type": expiry.type}
+def expiration_fields(expiry: Expiry, *, with_root: bool, eom_types: bool) -> Fields:
+    kind = "Weekly" if expiry.type == "EOM" and not eom_types else expiry.type
+    fields = {"Date": midnight(expiry.date), "Type": kind}
     return {**fields, "Root": expiry.root} if with_root else fields
 
 
