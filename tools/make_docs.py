@@ -1,4 +1,4 @@
-"""Write the generated pages: docs/settings.md and .env.example from the table of settings.
+"""Write the generated pages: docs/settings.md and .env.example from the settings, docs/metrics.md from the metrics.
 
     python tools/make_docs.py
 
@@ -11,6 +11,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from zerogex import measure, metrics
 from zerogex.cli.config import shown
 from zerogex.settings import Settings
 
@@ -54,7 +55,31 @@ def env_example() -> str:
     return "".join(parts)
 
 
-PAGES = {"docs/settings.md": settings_page, ".env.example": env_example}
+def metrics_page() -> str:
+    """docs/metrics.md."""
+    port = Settings.model_fields["metrics_port"].default
+    places = ", ".join(f"`{engine}` {port + place}" for engine, place in measure.PLACES.items())
+    head = (
+        "# Metrics\n\n"
+        "With `METRICS_ENABLED=true` every engine answers `GET /metrics` in Prometheus' text format, each on a port of its\n"
+        f"own counted from `METRICS_PORT`: {places}; under `zerogex up` and under systemd\n"
+        "alike. A port that is taken costs the metrics and a line in the log, never the data. `METRICS_HOST` is loopback\n"
+        "unless you say otherwise.\n"
+        "Beside these, the process's own (`process_resident_memory_bytes`, `process_cpu_seconds_total` …) are there.\n\n"
+        "Ages and lags are market seconds: under a simulator at 10x they grow ten times as fast. Rules to alert by and a\n"
+        "scrape example are in `deploy/prometheus/`, a dashboard in `deploy/grafana/`.\n\n"
+        "This page is generated from `src/zerogex/metrics.py` by `tools/make_docs.py`.\n"
+    )
+    parts = [head]
+    for who in dict.fromkeys(metric.who for metric in metrics.TABLE.values()):
+        parts.append(f"\n## {'Every engine' if ' ' in who else who.capitalize()}\n\n"
+                     "| metric | kind | unit | labels | meaning |\n|---|---|---|---|---|\n")  # fmt: skip
+        parts += [f"| `{m.name}` | {m.kind} | {m.unit} | {' '.join(f'`{label}`' for label in m.labels)} | {m.help} |\n"
+                  for m in metrics.TABLE.values() if m.who == who]  # fmt: skip
+    return "".join(parts)
+
+
+PAGES = {"docs/settings.md": settings_page, "docs/metrics.md": metrics_page, ".env.example": env_example}
 
 if __name__ == "__main__":
     for path, page in PAGES.items():

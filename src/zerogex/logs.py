@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import logging
 import sys
+from datetime import UTC, datetime
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import structlog
 
 from zerogex.settings import LogFormat, Settings
@@ -69,6 +71,16 @@ def _json(service: str | None) -> logging.Formatter:
 
 def _formatter(*processors: Any) -> logging.Formatter:
     return structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=[structlog.stdlib.add_log_level, structlog.stdlib.ExtraAdder()],
+        foreign_pre_chain=[structlog.stdlib.add_log_level, structlog.stdlib.ExtraAdder(), _plain],
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *processors],
     )
+
+
+def _plain(_: Any, __: str, event: Any) -> Any:
+    """Fields as a person and any JSON reader take them: numpy's scalars as numbers, instants as 2026-02-20T14:31:00Z."""
+    for name, value in event.items():
+        if isinstance(value, np.generic):
+            event[name] = value.item()
+        elif isinstance(value, datetime) and value.tzinfo is not None:
+            event[name] = value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return event

@@ -9,12 +9,12 @@ import zerogex
 
 ROOT = Path(zerogex.__file__).parent
 FLOORS = (
-    "domain ports clock errors",
+    "domain ports clock errors metrics",
     "pricing",
     "pipeline analytics alerts backtest",
     "providers simulator store notify serving",
     "engines",
-    "cli app settings logs feed_clock __main__",
+    "cli app settings logs feed_clock measure __main__",
 )
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names.split()}
 

@@ -3,8 +3,10 @@
 import json
 import logging
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from zerogex import logs
@@ -61,3 +63,15 @@ def test_a_log_folder_gets_all_lines_and_the_errors_apart(restored, tmp_path: Pa
 def test_the_level_holds(restored, capsys: pytest.CaptureFixture[str]) -> None:
     say(Settings(log_format="json", log_level="ERROR"))
     assert [json.loads(line)["event"] for line in capsys.readouterr().err.splitlines()] == ["flush failed"]
+
+
+def test_fields_are_plain_numbers_and_instants_and_leave_the_logs_own_time_alone(restored, capsys) -> None:
+    logs.configure(Settings(log_format="json"), service="ingest")
+    fields = {"delta": np.float64(0.99), "contracts": np.int64(3), "minute": datetime(2026, 2, 20, 14, 31, tzinfo=UTC)}
+    logging.getLogger("zerogex.test").info("minute stored", extra=fields)
+    line = json.loads(capsys.readouterr().err)
+    assert {name: line[name] for name in fields} == {"delta": 0.99, "contracts": 3, "minute": "2026-02-20T14:31:00Z"}
+    assert line["timestamp"] > "2026-02-20T14:31:00Z"
+    logs.configure(Settings(log_format="text"), service="ingest")
+    logging.getLogger("zerogex.test").info("minute stored", extra=fields)
+    assert "delta=0.99 minute=2026-02-20T14:31:00Z" in capsys.readouterr().err

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from zerogex import app
+from zerogex import app, measure
 from zerogex.cli.output import Output, emit
 from zerogex.cli.process import run_until_stopped, start
 from zerogex.domain.calendar import NEW_YORK
@@ -45,10 +45,13 @@ async def _ingest(loaded: Loaded) -> None:
     from zerogex.engines.ingest import IngestEngine
 
     clock = await app.market_clock(loaded)
-    with app.open_store(loaded, migrate=True, spool=True) as store:
+    settings = loaded.settings
+    with measure.meter_of(settings, "ingest") as meter, app.open_store(loaded, migrate=True, spool=True) as store:
         market = app.market_data(loaded, clock)
+        measure.watch_vendor(market, meter)
+        measured = measure.measured_store(store, meter, settings.zerogex_home / "spool" / store.config.dbname)
         try:
-            await IngestEngine(market, store, clock, app.ingest_config(loaded.settings)).run()
+            await IngestEngine(market, measured, clock, app.ingest_config(settings), meter).run()
         finally:
             await market.aclose()
 
@@ -72,10 +75,12 @@ async def _analyze(loaded: Loaded, *, once: bool, output: Output) -> None:
 
     with app.open_store(loaded, migrate=not once) as store:
         with FeedClock(store) as clock:
-            engine = AnalyzeEngine(store, clock, app.analyze_config(loaded))
             if not once:
-                await engine.run()
+                with measure.meter_of(loaded.settings, "analyze") as meter:
+                    measured = measure.measured_store(store, meter)
+                    await AnalyzeEngine(measured, clock, app.analyze_config(loaded), meter).run()
                 return
+            engine = AnalyzeEngine(store, clock, app.analyze_config(loaded))
             analyses = await engine.once()
         columns = ("underlying", "data_timestamp", "spot", "net_gex", "gamma_flip", "gamma_flip_status", "call_wall",
                    "put_wall", "max_pain")  # fmt: skip
@@ -106,8 +111,13 @@ async def _serve(loaded: Loaded) -> None:
     from zerogex.serving.server import serve_until_cancelled
 
     config = app.serving_config(loaded.settings)
-    with app.open_store(loaded, migrate=True) as store, FeedClock(store) as clock:
-        await serve_until_cancelled(create_app(store, lambda: clock, config), config)
+    with (
+        measure.meter_of(loaded.settings, "serve") as meter,
+        app.open_store(loaded, migrate=True) as store,
+        FeedClock(store) as clock,
+    ):
+        page = create_app(measure.measured_store(store, meter), lambda: clock, config, meter)
+        await serve_until_cancelled(page, config)
 
 
 def simulate(

@@ -28,6 +28,7 @@ from zerogex.domain.chain import OptionChain
 from zerogex.domain.exposure import Analysis
 from zerogex.engines.threads import Backoff, in_thread
 from zerogex.errors import StoreUnavailable
+from zerogex.metrics import Meter
 from zerogex.ports import Notice, Store
 
 log = logging.getLogger(__name__)
@@ -67,10 +68,13 @@ class _Watch:
 class AnalyzeEngine:
     """Analyses what the store holds until cancelled, or once."""
 
-    def __init__(self, store: Store, clock: Clock, config: AnalyzeConfig) -> None:
+    def __init__(self, store: Store, clock: Clock, config: AnalyzeConfig, meter: Meter | None = None) -> None:
         self.store = store
         self.clock = clock
         self.config = config
+        self.meter = meter or Meter()
+        self.meter.watch(self._ages)
+        self._newest: dict[str, datetime] = {}  # underlying to the time of the data last analysed
         self._watches: dict[str, _Watch] = {}
         self._stopping = threading.Event()
 
@@ -189,12 +193,13 @@ class AnalyzeEngine:
 
     def _write_live(self, underlying: str) -> Analysis | None:
         """Analyse the latest rows and replace the live answer."""
-        chain = self.store.latest_chain(underlying)
-        if chain is None or not len(chain):
-            return None
-        analysis = analyze(chain, self.config.analysis)
-        self.store.write_live(analysis, live_payload(analysis, self.clock.now()))
-        return analysis
+        with self.meter.timed("analysis_seconds", "live"):
+            chain = self.store.latest_chain(underlying)
+            if chain is None or not len(chain):
+                return None
+            analysis = analyze(chain, self.config.analysis)
+            self.store.write_live(analysis, live_payload(analysis, self.clock.now()))
+        return self._done(analysis, "live")
 
     def _write_minutes(self, underlying: str, written: OrderedDict[datetime, Fingerprint]) -> None:
         """Write the stored minutes that are due: new ones an interval apart, and those stored anew since."""
@@ -220,9 +225,10 @@ class AnalyzeEngine:
             written.popitem(last=False)
 
     def _write_minute(self, chain: OptionChain) -> Analysis:
-        analysis = analyze(chain, self.config.analysis)
         timestamp = chain.as_of - timedelta(seconds=self.config.bucket_seconds)
-        self.store.write_analysis(analysis, timestamp)
+        with self.meter.timed("analysis_seconds", "minute"):
+            analysis = analyze(chain, self.config.analysis)
+            self.store.write_analysis(analysis, timestamp)
         log.info(
             "analysis stored",
             extra={
@@ -233,7 +239,17 @@ class AnalyzeEngine:
                 "contracts": analysis.coverage.used,
             },
         )
+        return self._done(analysis, "minute")
+
+    def _done(self, analysis: Analysis, kind: str) -> Analysis:
+        self.meter.add("analyses_total", 1, analysis.underlying, kind)
+        newest = self._newest.get(analysis.underlying, analysis.data_timestamp)
+        self._newest[analysis.underlying] = max(newest, analysis.data_timestamp)
         return analysis
+
+    def _ages(self) -> list[tuple[str, float, tuple[str, ...]]]:
+        now = self.clock.now()
+        return [("analysis_age_seconds", (now - at).total_seconds(), (who,)) for who, at in self._newest.copy().items()]
 
 
 def live_payload(analysis: Analysis, now: datetime) -> bytes:

@@ -9,8 +9,10 @@ from contextlib import AbstractContextManager, ExitStack
 from zerogex.clock import Clock, ScaledClock
 from zerogex.engines.follow import StreamBudget
 from zerogex.engines.ingest_config import IngestConfig
+from zerogex.engines.ingest_figures import figures
 from zerogex.engines.ingest_underlying import UnderlyingIngest
 from zerogex.engines.threads import in_thread
+from zerogex.metrics import Meter
 from zerogex.pipeline.minutes import check_bucket
 from zerogex.pipeline.strikes import parse_distance
 from zerogex.ports import FeedEvent, FeedState, MarketData, Store
@@ -25,7 +27,9 @@ _WORTH_A_WARNING = frozenset({"goaway", "dual_logon", "symbol_error", "silent", 
 class IngestEngine:
     """Follows every underlying of its configuration until cancelled."""
 
-    def __init__(self, market: MarketData, store: Store, clock: Clock, config: IngestConfig) -> None:
+    def __init__(
+        self, market: MarketData, store: Store, clock: Clock, config: IngestConfig, meter: Meter | None = None
+    ) -> None:
         check_bucket(config.bucket_seconds)
         parse_distance(config.strike_distance)
         self.market = market
@@ -34,6 +38,8 @@ class IngestEngine:
         self.config = config
         self.budget = StreamBudget(config.streams_max, config.underlyings)
         self.followed: list[UnderlyingIngest] = []  # while it runs
+        self.meter = meter or Meter()
+        self.meter.watch(lambda: figures(self.followed, self.budget, self.clock.now()))
 
     async def run(self) -> None:
         """Run until cancelled, then drain: no closed minute is lost, the open one is written as it stands.
@@ -80,6 +86,7 @@ class IngestEngine:
         log.info("Greeks calculation enabled" if config.enrich.greeks_enabled else "Greeks calculation disabled")
 
     def _say_event(self, event: FeedEvent) -> None:
+        self.meter.add("feed_events_total", 1, event.kind)
         level = logging.WARNING if event.kind in _WORTH_A_WARNING else logging.INFO
         log.log(level, "feed event", extra={"kind": event.kind, "stream": event.stream, "detail": event.detail})
 

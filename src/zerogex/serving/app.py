@@ -15,18 +15,20 @@ from fastapi import FastAPI
 from starlette.websockets import WebSocket
 
 from zerogex.clock import Clock
+from zerogex.metrics import Meter
 from zerogex.ports import Store
 from zerogex.serving import page, problems
 from zerogex.serving.board import Board
 from zerogex.serving.config import ServingConfig
 from zerogex.serving.guard import Guard
 from zerogex.serving.hub import Hub
+from zerogex.serving.metrics import RequestMeter
 from zerogex.serving.routes import api
 from zerogex.serving.watcher import Watcher
 from zerogex.serving.websocket import converse
 
 
-def create_app(store: Store, clock: Callable[[], Clock], config: ServingConfig) -> FastAPI:
+def create_app(store: Store, clock: Callable[[], Clock], config: ServingConfig, meter: Meter | None = None) -> FastAPI:
     """Everything a browser or a program may ask of ZeroGEX.
 
     `clock` is called for each answer, because the clock of a simulated market is known only
@@ -64,6 +66,9 @@ def create_app(store: Store, clock: Callable[[], Clock], config: ServingConfig) 
     app.router.add_websocket_route("/ws", ws)
     page.mount(app)
     app.add_middleware(Guard, hosts=config.hosts)
+    if meter is not None:
+        app.add_middleware(RequestMeter, meter=meter)
+        meter.watch(lambda: [("websocket_clients", len(hub.subscribers), ()), ("database_up", board.database, ())])
     app.state.hub = hub
     return app
 

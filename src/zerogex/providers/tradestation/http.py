@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -51,6 +52,8 @@ class Rest:
         self._credentials = credentials
         self._governor = governor
         self._on_limit = on_limit
+        # (endpoint, "ok" or the error's class, seconds) of every request; assignable
+        self.on_request: Callable[[str, str, float], None] = lambda endpoint, outcome, seconds: None
 
     async def get(self, path: str, group: str, subject: str, **params: Any) -> bytes | None:
         """The body of a 200, None where the vendor has no data.  `path` is encoded and begins with /v3."""
@@ -59,7 +62,7 @@ class Rest:
         while True:
             await self._governor.admit(group)
             try:
-                return await self._once(path, group, subject, params)
+                return await self._measured(path, group, subject, params)
             except RateLimited as error:
                 failure = error
                 wait = error.retry_after_s
@@ -77,6 +80,16 @@ class Rest:
 
     def _pause(self, attempt: int) -> float:
         return min(self._config.retry_delay_s * self._config.retry_backoff**attempt, LONGEST_PAUSE_S)
+
+    async def _measured(self, path: str, group: str, subject: str, params: Mapping[str, Any]) -> bytes | None:
+        began, outcome = time.monotonic(), "ok"
+        try:
+            return await self._once(path, group, subject, params)
+        except BaseException as error:
+            outcome = type(error).__name__
+            raise
+        finally:
+            self.on_request(group, outcome, time.monotonic() - began)
 
     async def _once(self, path: str, group: str, subject: str, params: Mapping[str, Any]) -> bytes | None:
         token = await self._credentials.token()
