@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from zerogex.clock import Clock
-from zerogex.domain.bar import UnderlyingBar
+from zerogex.domain.bar import OptionBar, UnderlyingBar
 from zerogex.domain.contract import OptionContract, OptionKind
 from zerogex.domain.quote import OptionQuote, UnderlyingQuote
 from zerogex.errors import BadPayload, RateLimited, Unavailable
@@ -21,19 +23,27 @@ from zerogex.providers.tradestation.auth import Credentials
 from zerogex.providers.tradestation.bars import BarMerge
 from zerogex.providers.tradestation.chain import ChainMerge
 from zerogex.providers.tradestation.config import TradeStationConfig
-from zerogex.providers.tradestation.connection import StreamRequest
+from zerogex.providers.tradestation.connection import F, StreamRequest
 from zerogex.providers.tradestation.history import History, session_template
 from zerogex.providers.tradestation.http import Rest, open_client
 from zerogex.providers.tradestation.listings import Listings
 from zerogex.providers.tradestation.quota import Governor
 from zerogex.providers.tradestation.snapshots import Snapshots
-from zerogex.providers.tradestation.streams import Place, Streams
+from zerogex.providers.tradestation.streams import Place, Starved, Streams
 from zerogex.providers.tradestation.symbols import in_path, listing_symbol, our_symbol, vendor_symbol
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 FIRST_CLAIM_S = 0.05  # a free stream is granted at once; this long decides between streaming and polling
+
+
+@dataclass(frozen=True, slots=True)
+class Heard(Generic[F]):
+    """What one network read of a stream brought; without frames: a new connection begins."""
+
+    frames: list[F]
+    received: datetime
 
 
 class TradeStation:
@@ -89,6 +99,10 @@ class TradeStation:
         """Bars whose start lies in [start, end), ascending, unique; empty where the vendor has none."""
         return await self._history.bars(our_symbol(underlying), start, end, unit, interval)
 
+    async def option_bars(self, contract: OptionContract, start: datetime, end: datetime) -> Sequence[OptionBar]:
+        """One-minute bars of a contract's trades in [start, end), ascending; empty where it did not trade."""
+        return await self._history.option_bars(contract, start, end)
+
     async def follow_bars(self, underlying: str) -> AsyncGenerator[UnderlyingBar, None]:
         """One-minute bars as they form and close; snapshots of them while no stream is free."""
         ours = our_symbol(underlying)
@@ -98,38 +112,35 @@ class TradeStation:
             now = self._now()
             return await self.bars(ours, now - timedelta(minutes=merge.bars_back(now) + 1), now)
 
-        request = self._bar_stream(ours, merge)
-        async with self.streams.place() as place:
-            async with aclosing(self._polled(place, request.name, latest)) as snapshots:
-                async for bars in snapshots:
-                    merge.remember(bars)
-                    for bar in bars:
-                        yield bar
-            async with aclosing(self.streams.follow(request)) as batches:
-                async for frames, received in batches:
-                    bars = merge.bars(frames, received)
-                    self._report(request.name, merge.refused)
-                    for bar in bars:
-                        yield bar
+        feed = self._fed(self._bar_stream(ours, merge), latest)
+        async with aclosing(feed) as batches:
+            async for bars in batches:
+                if isinstance(bars, Heard):
+                    heard = merge.bars(bars.frames, bars.received)
+                    self._report(f"bars {ours}", merge.refused)
+                else:
+                    heard = list(bars)
+                    merge.remember(heard)
+                for bar in heard:
+                    yield bar
 
     async def follow_chain(self, window: ChainWindow) -> AsyncGenerator[Sequence[OptionQuote], None]:
         """Quotes of one expiration's window as they come; snapshots of them while no stream is free."""
         merge = ChainMerge(window.contracts)
         request = self._chain_stream(window)
-        async with self.streams.place() as place:
-            snapshot = self._polled(place, request.name, lambda: self.option_quotes(window.contracts))
-            async with aclosing(snapshot) as snapshots:
-                async for polled in snapshots:
-                    yield merge.snapshot(polled)
-            async with aclosing(self.streams.follow(request)) as batches:
-                async for rows, received in batches:
-                    if not rows:
-                        merge.reopened()
-                        continue
-                    quotes = merge.quotes(rows, received)
+        feed = self._fed(request, lambda: self.option_quotes(window.contracts))
+        async with aclosing(feed) as batches:
+            async for rows in batches:
+                if not isinstance(rows, Heard):
+                    quotes = merge.snapshot(rows)
+                elif rows.frames:
+                    quotes = merge.quotes(rows.frames, rows.received)
                     self._report(request.name, merge.refused)
-                    if quotes:
-                        yield quotes
+                else:
+                    merge.reopened()
+                    continue
+                if quotes:
+                    yield quotes
 
     async def aclose(self) -> None:
         """End every stream and connection."""
@@ -177,13 +188,31 @@ class TradeStation:
             missing_is_passing=True,
         )
 
+    async def _fed(
+        self, request: StreamRequest[F], snapshot: Callable[[], Awaitable[Sequence[T]]]
+    ) -> AsyncGenerator[Heard[F] | Sequence[T], None]:
+        """What a stream says, and snapshots for as long as there is none: the cap is reached, or the server refuses."""
+        async with self.streams.place() as place:
+            why, pause_s = f"all {self._config.max_streams} streams are taken", 0.0
+            while not self.streams.closing:
+                if pause_s or not await place.granted(FIRST_CLAIM_S):
+                    self._emit(FeedEvent("polling", request.name, why))
+                    async with aclosing(self._polled(place, request.name, snapshot, pause_s)) as snapshots:
+                        async for found in snapshots:
+                            yield found
+                try:
+                    async with aclosing(self.streams.follow(request)) as batches:
+                        async for frames, received in batches:
+                            yield Heard(frames, received)
+                except Starved as starved:
+                    why, pause_s = str(starved), starved.retry_after_s
+
     async def _polled(
-        self, place: Place, name: str, snapshot: Callable[[], Awaitable[Sequence[T]]]
+        self, place: Place, name: str, snapshot: Callable[[], Awaitable[Sequence[T]]], pause_s: float
     ) -> AsyncGenerator[Sequence[T], None]:
-        """Snapshots until a stream is free; nothing when one is free at once."""
-        if await place.granted(FIRST_CLAIM_S):
-            return
-        self._emit(FeedEvent("polling", name, f"all {self._config.max_streams} streams are taken"))
+        """Snapshots until the pause is over and a stream is free."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + pause_s
         while not self.streams.closing:
             try:
                 async with self.streams.wait():
@@ -194,7 +223,10 @@ class TradeStation:
                 return
             except (Unavailable, RateLimited, BadPayload) as error:
                 self._emit(FeedEvent("reconnecting", name, str(error)))
-            if await place.granted(self._config.poll_interval_s):
+            left = until - loop.time()
+            if left > 0:
+                await self.streams.rest(min(self._config.poll_interval_s, left))
+            elif await place.granted(self._config.poll_interval_s):
                 return
 
     def _report(self, name: str, refused: Sequence[BadPayload]) -> None:

@@ -35,6 +35,17 @@ log = logging.getLogger(__name__)
 MEDIA_TYPE = "application/vnd.tradestation.streams.v2+json"
 LARGEST_ERROR_BODY = 64 << 10
 LONGEST_SILENCE_S = 600.0
+MUTE_OPENINGS = 3  # in a row, opened and closed without a word: what the vendor does over its cap
+STARVED_S = 60.0  # in units of retry_delay_s, where the server does not say how long
+DEGRADED = "opened and closed without a word (upstream degraded)"
+
+
+class Starved(Unavailable):
+    """The server grants no stream now: ask another way, and for a stream again in `retry_after_s`."""
+
+    def __init__(self, message: str, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class Place:
@@ -79,6 +90,7 @@ class Streams:
         self._credentials = credentials
         self._governor = governor
         self._clock = clock
+        self._starved_s = STARVED_S * config.retry_delay_s
         self._emit_event = emit
         self._room = asyncio.Semaphore(config.max_streams)
         self._closing = asyncio.Event()
@@ -134,8 +146,10 @@ class Streams:
         """The data of each network read with its time of arrival, across reconnects.
 
         An empty list marks that a new connection begins.  The caller holds a `place`.  Raises what
-        trying again cannot mend: NotAuthorized, UnknownSymbol, a request the server calls bad.
+        trying again cannot mend: NotAuthorized, UnknownSymbol, a request the server calls bad; and
+        Starved, when the server keeps us from streaming though it is there.
         """
+        mute = 0
         reconnect = Reconnect(self._config)
         silence_s = self._config.silent_after_s
         while not self.closing:
@@ -146,12 +160,12 @@ class Streams:
                     async for batch in batches:
                         yield batch
                 spoke = connection.counts["messages"] + connection.counts["heartbeats"] > 0
+                mute = 0 if spoke else mute + 1
                 end = Over(Ending.CLOSED if spoke else Ending.EMPTY, "the server closed the stream")
             except Over as over:
                 end = over
             except RateLimited as limited:
-                await self._wait_out(request, limited, reconnect)
-                continue
+                raise self._starved_by(request, limited) from None
             except Unavailable as error:
                 end = Over(Ending.TROUBLE, str(error))
             finally:
@@ -161,15 +175,17 @@ class Streams:
             lived = asyncio.get_running_loop().time() - began
             if end.ending is Ending.SILENT:
                 silence_s = min(2 * silence_s, LONGEST_SILENCE_S)
-            elif connection.last_life > began:
+            elif connection.counts["messages"]:
                 silence_s = self._config.silent_after_s
+            if mute >= MUTE_OPENINGS:
+                self._emit("reconnecting", request.name, f"{DEGRADED}: {end}")
+                raise Starved(f"TradeStation stream {request.name}: {DEGRADED}", self._starved_s)
             await self._pause(request, end, reconnect.pause_s(end.ending, lived))
 
     async def _pause(self, request: StreamRequest[F], end: Over, pause_s: float) -> None:
         kind = end.ending.value if end.ending in (Ending.GO_AWAY, Ending.DUAL_LOGON, Ending.SILENT) else "reconnecting"
-        degraded = "opened and closed without a word (upstream degraded): " if end.ending is Ending.EMPTY else ""
         self.counts["reconnects"] += 1
-        self._emit(kind, request.name, f"{degraded}{end}")
+        self._emit(kind, request.name, f"{DEGRADED}: {end}" if end.ending is Ending.EMPTY else str(end))
         log.info(
             "stream reconnecting",
             extra={
@@ -181,12 +197,12 @@ class Streams:
         )
         await self.rest(pause_s)
 
-    async def _wait_out(self, request: StreamRequest[F], limited: RateLimited, reconnect: Reconnect) -> None:
-        wait = limited.retry_after_s
-        pause = max(reconnect.pause_s(Ending.EMPTY, 0.0), self._config.retry_delay_s) if wait is None else wait
-        self._governor.ban(request.group, pause)
+    def _starved_by(self, request: StreamRequest[F], limited: RateLimited) -> Starved:
+        """A quota or the cap holds this stream back; nobody of its group asks before it is over."""
+        wait = self._starved_s if limited.retry_after_s is None else limited.retry_after_s
+        self._governor.ban(request.group, wait)
         self._emit("rate_limited", request.name, str(limited))
-        await self.rest(pause)
+        return Starved(str(limited), wait)
 
     def _emit(self, kind: str, stream: str, detail: str) -> None:
         self._emit_event(FeedEvent(kind, stream, detail))
