@@ -261,7 +261,7 @@ async def test_expirations_and_strikes_in_three_date_formats_under_both_names_of
     async with connected() as client:
         listed = (await client.get(f"{DATA}/options/expirations/SPY")).json()["Expirations"]
         assert listed == sorted(listed, key=lambda e: e["Date"]) and {e["Root"] for e in listed} == {"SPY"}
-        assert {"Weekly", "Monthly", "Quarterly", "EOM"} == {e["Type"] for e in listed}
+        assert {"Weekly", "Monthly", "Quarterly"} == {e["Type"] for e in listed}
         grids = [
             (await client.get(f"{DATA}/options/strikes/SPY", params={"expiration": text})).json()
             for text in ("12-18-2026", "2026-12-18", "2026-12-18T00:00:00Z")
