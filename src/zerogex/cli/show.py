@@ -1,10 +1,12 @@
 """`zerogex show VIEW`: what is stored, as a table for people or rows for programs.
 
-The views are the named queries of store/queries.sql; a new query there is a new view here.
+The views are the named queries of store/queries.sql; a new query there is a new view here.  Three more
+need the exchange calendar besides: gaps, gaps-today, quality.
 """
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -12,24 +14,46 @@ import typer
 from zerogex import app, settings
 from zerogex.cli.output import Output, emit
 
+CALENDAR_VIEWS = {
+    "gaps": "Minutes missing from each session with data.",
+    "gaps-today": "Minutes missing from the newest session.",
+    "quality": "How good the newest session's data is, and why; findings are noted in data_quality_log.",
+}
+
 
 def show(
     view: Annotated[str | None, typer.Argument(help="Which view; left out: the list of them.")] = None,
     output: Annotated[Output, typer.Option("-o", "--output", help="table, json, csv or ndjson.")] = Output.TABLE,
     underlying: Annotated[str | None, typer.Option("--underlying", "-u", help="Only this symbol.")] = None,
     limit: Annotated[int | None, typer.Option("--limit", "-n", min=1, max=1_000_000, help="How many rows.")] = None,
+    minutes: Annotated[
+        int | None, typer.Option("--minutes", min=1, max=1440, help="Flow: the newest minutes to look at.")
+    ] = None,
+    day: Annotated[
+        datetime | None, typer.Option("--day", formats=["%Y-%m-%d"], help="Flow, quality: which New York day.")
+    ] = None,
 ) -> None:
     """Show a view of the database."""
     from zerogex.store.sql import queries
 
     views = {name.replace("_", "-"): query for name, query in queries().items()}
     if view is None:
-        emit(("view", "what it shows"), [(name, query.description) for name, query in views.items()], output)
+        listed = {name: query.description for name, query in views.items()} | CALENDAR_VIEWS
+        emit(("view", "what it shows"), list(listed.items()), output)
+        return
+    if view in CALENDAR_VIEWS:
+        _by_calendar(view, underlying, day, limit, output)
         return
     if view not in views:
-        raise typer.BadParameter(f"{view!r} is not a view; expected one of {', '.join(views)}", param_hint="VIEW")
+        listed_names = ", ".join([*views, *CALENDAR_VIEWS])
+        raise typer.BadParameter(f"{view!r} is not a view; expected one of {listed_names}", param_hint="VIEW")
     query = views[view]
-    given = {"symbol": underlying.upper() if underlying else None, "limit": limit}
+    given = {
+        "symbol": underlying.upper() if underlying else None,
+        "limit": limit,
+        "minutes": minutes,
+        "day": day.date() if day else None,
+    }
     known = {name: value for name, value in given.items() if name in query.parameters}
     with app.open_store(settings.load()) as store:
         columns, rows = store.query(query.name, **known)
@@ -38,3 +62,13 @@ def show(
     emit(columns, rows, output, title=f"{query.description}{mark}")
     if not rows:
         typer.echo("zerogex: nothing stored yet; start the platform with `zerogex up`", err=True)
+
+
+def _by_calendar(view: str, underlying: str | None, day: datetime | None, limit: int | None, output: Output) -> None:
+    from zerogex.cli import quality
+
+    with app.open_store(settings.load()) as store:
+        if view == "quality":
+            quality.show_quality(store, underlying, day.date() if day else None, output)
+        else:
+            quality.show_gaps(store, underlying, output, today=view == "gaps-today", limit=limit)

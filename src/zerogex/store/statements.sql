@@ -63,6 +63,33 @@ WHERE held.locktype = 'advisory' AND held.granted AND held.objsubid = 2
   AND held.objid::bigint = hashtext(%(underlying)s)::bigint & 4294967295
 LIMIT 1
 
+-- writer_sessions --
+-- Who writes which underlying now.
+SELECT writers.underlying, activity.application_name
+FROM pg_locks AS held
+JOIN pg_stat_activity AS activity ON activity.pid = held.pid
+JOIN pg_database AS base ON base.oid = held.database AND base.datname = current_database()
+JOIN writers ON held.objid::bigint = hashtext(writers.underlying)::bigint & 4294967295
+WHERE held.locktype = 'advisory' AND held.granted AND held.objsubid = 2
+  AND held.classid::bigint = hashtext('zerogex writer')::bigint & 4294967295
+ORDER BY writers.underlying
+
+-- server_health --
+-- The server and this database at a glance.
+SELECT current_setting('server_version'), pg_database_size(current_database()),
+       (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'),
+       current_setting('max_connections')::int, current_setting('transaction_read_only') = 'on'
+
+-- blocked_sessions --
+-- Sessions that wait for a lock for more than five seconds, and for whom.
+SELECT waiting.application_name, extract(epoch FROM now() - waiting.query_start)::float8,
+       (SELECT string_agg(coalesce(nullif(other.application_name, ''), 'process ' || other.pid), ', ')
+        FROM pg_stat_activity AS other WHERE other.pid = ANY (pg_blocking_pids(waiting.pid)))
+FROM pg_stat_activity AS waiting
+WHERE waiting.datname = current_database() AND waiting.wait_event_type = 'Lock'
+  AND waiting.query_start < now() - interval '5 seconds'
+ORDER BY waiting.query_start
+
 -- next_epoch --
 -- A new holder fences off the one before.
 INSERT INTO writers AS old (underlying, holder) VALUES (%(underlying)s, %(holder)s)
@@ -532,3 +559,80 @@ ON CONFLICT (underlying, trading_day, kind, subject, started_at) DO UPDATE SET
 -- What an earlier look at a day found, and this one (begun at the start of this transaction) did not, is mended.
 UPDATE data_quality_log SET resolved_at = now()
 WHERE underlying = %(underlying)s AND trading_day = %(trading_day)s AND resolved_at IS NULL AND checked_at < now()
+
+-- new_york_time --
+-- People read New York time, also where SQL makes text or days of it.
+SET LOCAL TIME ZONE 'America/New_York'
+
+-- role_exists --
+-- Whether a role is known to the server.
+SELECT rolname FROM pg_roles WHERE rolname = %(role)s
+
+-- create_reader --
+-- The role of people's own SQL: it can log in and read, nothing else.
+CREATE ROLE {role} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION CONNECTION LIMIT 10
+
+-- set_password --
+-- Whoever holds it may read.
+ALTER ROLE {role} PASSWORD {password}
+
+-- not_readable --
+-- A row if there is a table or view the reader may not read yet.
+SELECT relname FROM pg_class
+WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p', 'v', 'm') AND NOT relispartition
+  AND NOT has_table_privilege(%(role)s, oid, 'SELECT')
+LIMIT 1
+
+-- grant_reading --
+-- All tables and views there are.
+GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}
+
+-- set_role --
+-- Where the reader cannot log in.
+SET ROLE {role}
+
+-- copy_table --
+-- A table as CSV.
+COPY (SELECT * FROM {table}) TO STDOUT (FORMAT csv, HEADER)
+
+-- truncate --
+-- Empty tables with all their partitions.
+TRUNCATE {tables}
+
+-- writers_now --
+-- Sessions that hold a writer's lock in this database.
+SELECT DISTINCT activity.application_name
+FROM pg_locks AS held
+JOIN pg_stat_activity AS activity ON activity.pid = held.pid
+JOIN pg_database AS base ON base.oid = held.database AND base.datname = current_database()
+WHERE held.locktype = 'advisory' AND held.granted AND held.objsubid = 2
+  AND held.classid::bigint = hashtext('zerogex writer')::bigint & 4294967295
+ORDER BY 1
+
+-- vacuum_timeouts --
+-- Maintenance takes the time it takes, but does not queue behind a lock for ever.
+SELECT set_config('statement_timeout', '0', false), set_config('lock_timeout', '60s', false)
+
+-- tables --
+-- Our tables, without their partitions.
+SELECT relname FROM pg_class
+WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
+ORDER BY relname
+
+-- vacuum --
+-- Give space back to the table and renew what the planner knows of it.
+VACUUM (ANALYZE) {table}
+
+-- materialized_views --
+-- Those of operators: ZeroGEX has none, its views are computed when asked.
+SELECT schemaname, matviewname FROM pg_matviews WHERE pg_has_role(matviewowner, 'USAGE') ORDER BY 1, 2
+
+-- refresh_view --
+-- Compute it anew.
+REFRESH MATERIALIZED VIEW {view}
+
+-- database_facts --
+-- Server version, TimescaleDB's version, size in bytes, connections.
+SELECT current_setting('server_version'), (SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'),
+       pg_database_size(current_database()),
+       (SELECT count(*) FROM pg_stat_activity WHERE datname = current_database())
