@@ -12,7 +12,24 @@ import sys
 import typer
 
 from zerogex import __version__
-from zerogex.cli import auth, backfill, config, gex, option, probe, run, service, show, stream, up
+from zerogex.cli import (
+    auth,
+    backfill,
+    config,
+    db,
+    doctor,
+    flow,
+    gex,
+    option,
+    probe,
+    quality,
+    query,
+    run,
+    service,
+    show,
+    stream,
+    up,
+)
 from zerogex.errors import ZerogexError
 
 app = typer.Typer(
@@ -43,9 +60,14 @@ app.command("stream")(stream.stream)
 app.command("probe")(probe.probe)
 app.command("simulate")(run.simulate)
 app.command("show")(show.show)
+app.command("flow")(flow.flow)
+app.command("quality")(quality.quality)
+app.command("query")(query.query)
 app.command("config")(config.config)
+app.command("doctor")(doctor.doctor)
 app.command("greeks")(option.greeks)
 app.command("iv")(option.iv)
+app.add_typer(db.app, name="db")
 app.add_typer(service.app, name="service")
 app.add_typer(auth.app, name="auth")
 
