@@ -7,11 +7,13 @@ tests/unit/test_generated_docs.py fails when a page is out of date.
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from zerogex import measure, metrics
+from zerogex.cli import service
 from zerogex.cli.config import shown
 from zerogex.settings import Settings
 
@@ -79,7 +81,16 @@ def metrics_page() -> str:
     return "".join(parts)
 
 
+def unit_file(unit: service.Unit) -> str:
+    """deploy/systemd/…: a unit as `zerogex service install` writes it for an installation in /opt/zerogex."""
+    project = Path("/opt/zerogex")
+    return service.unit_text(
+        unit, project=project, home=Path("/var/lib/zerogex"), user="zerogex", executable=project / ".venv/bin/zerogex"
+    )
+
+
 PAGES = {"docs/settings.md": settings_page, "docs/metrics.md": metrics_page, ".env.example": env_example}
+PAGES |= {f"deploy/systemd/{unit.unit}": partial(unit_file, unit) for unit in service.UNITS.values()}
 
 if __name__ == "__main__":
     for path, page in PAGES.items():

@@ -77,7 +77,7 @@ def _formatter(*processors: Any) -> logging.Formatter:
 
 
 def _plain(_: Any, __: str, event: Any) -> Any:
-    """Fields as a person and any JSON reader take them: numpy's scalars as numbers, instants as 2026-02-20T14:31:00Z."""
+    """Fields as a person and any JSON reader take them: numpy's scalars as numbers, instants in ISO 8601."""
     for name, value in event.items():
         if isinstance(value, np.generic):
             event[name] = value.item()

@@ -9,6 +9,7 @@ from collections.abc import Coroutine, Mapping
 from typing import Any
 
 from zerogex import logs, settings
+from zerogex.cli import systemd
 from zerogex.errors import ZerogexError
 from zerogex.settings import Loaded
 
@@ -47,6 +48,7 @@ def run_until_stopped(work: Coroutine[Any, Any, None]) -> None:
 
 async def _with_signals(work: Coroutine[Any, Any, None]) -> None:
     task = asyncio.ensure_future(work)
+    life = asyncio.ensure_future(systemd.keep_alive())
     asked = False
 
     def stop() -> None:
@@ -54,6 +56,7 @@ async def _with_signals(work: Coroutine[Any, Any, None]) -> None:
         if asked:
             os._exit(STOPPED_TWICE)
         asked = True
+        systemd.stopping()
         task.cancel()
 
     loop = asyncio.get_running_loop()
@@ -64,6 +67,8 @@ async def _with_signals(work: Coroutine[Any, Any, None]) -> None:
     except asyncio.CancelledError:
         if not asked:
             raise
+    finally:
+        life.cancel()
 
 
 def first_of_ours(group: BaseExceptionGroup[BaseException]) -> ZerogexError | None:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from zerogex import app, measure
+from zerogex.cli import systemd
 from zerogex.cli.output import Output, emit
 from zerogex.cli.process import run_until_stopped, start
 from zerogex.domain.calendar import NEW_YORK
@@ -51,7 +52,7 @@ async def _ingest(loaded: Loaded) -> None:
         measure.watch_vendor(market, meter)
         measured = measure.measured_store(store, meter, settings.zerogex_home / "spool" / store.config.dbname)
         try:
-            await IngestEngine(market, measured, clock, app.ingest_config(settings), meter).run()
+            await IngestEngine(market, measured, clock, app.ingest_config(settings), meter).run(systemd.ready)
         finally:
             await market.aclose()
 
@@ -78,7 +79,7 @@ async def _analyze(loaded: Loaded, *, once: bool, output: Output) -> None:
             if not once:
                 with measure.meter_of(loaded.settings, "analyze") as meter:
                     measured = measure.measured_store(store, meter)
-                    await AnalyzeEngine(measured, clock, app.analyze_config(loaded), meter).run()
+                    await AnalyzeEngine(measured, clock, app.analyze_config(loaded), meter).run(systemd.ready)
                 return
             engine = AnalyzeEngine(store, clock, app.analyze_config(loaded))
             analyses = await engine.once()
@@ -117,7 +118,7 @@ async def _serve(loaded: Loaded) -> None:
         FeedClock(store) as clock,
     ):
         page = create_app(measure.measured_store(store, meter), lambda: clock, config, meter)
-        await serve_until_cancelled(page, config)
+        await serve_until_cancelled(page, config, systemd.ready)
 
 
 def simulate(

@@ -182,14 +182,17 @@ def _recent(unit: Unit, priority: str) -> list[str]:
     return messages
 
 
-def unit_text(unit: Unit, *, project: Path, home: Path, user: str, executable: Path) -> str:
-    """The unit file of one service."""
+def unit_text(
+    unit: Unit, *, project: Path, home: Path, user: str, executable: Path, log_dir: Path | None = None
+) -> str:
+    """The unit file of one service; `home` and `log_dir` are all it may write to."""
     template = files("zerogex.cli").joinpath("templates/service.unit").read_text()
     return template.format(
         description=unit.description,
         command=unit.command,
         project=project,
         home=home,
+        writable=f"{home} {log_dir}" if log_dir else home,
         user=user,
         executable=executable,
     )
@@ -201,7 +204,8 @@ def install(
     user: Annotated[str | None, typer.Option("--user", help="The user the engines run as.")] = None,
 ) -> None:
     """Write the unit files for this installation; then `zerogex service enable` and `start`."""
-    home = settings.load().settings.zerogex_home
+    loaded = settings.load()
+    home, log_dir = loaded.settings.zerogex_home, loaded.settings.log_dir
     owner = user or os.environ.get("SUDO_USER") or getpass.getuser()
     executable = (
         Path(sys.argv[0]).absolute() if Path(sys.argv[0]).name == "zerogex" else Path(sys.prefix, "bin/zerogex")
@@ -210,9 +214,26 @@ def install(
         target = folder / unit.unit
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            target.write_text(unit_text(unit, project=Path.cwd(), home=home, user=owner, executable=executable))
+            text = unit_text(unit, project=Path.cwd(), home=home, user=owner, executable=executable, log_dir=log_dir)
+            target.write_text(text)
         except OSError as error:
             raise SettingsError(f"{target} cannot be written ({error.strerror}); run this with sudo") from None
         typer.echo(str(target))
+    for needed in filter(None, (home, log_dir)):
+        _make_folder(needed, owner)
+    if not loaded.has_database:
+        typer.echo(
+            "zerogex: no database is configured (DB_HOST …); the services would share the embedded one", err=True
+        )
     if folder == UNIT_FOLDER and shutil.which("systemctl"):
         subprocess.run(["systemctl", "daemon-reload"], check=False)
+
+
+def _make_folder(folder: Path, owner: str) -> None:
+    """A folder the engines write to must be there and theirs before systemd opens it to them."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if os.geteuid() == 0 and folder.owner() != owner:
+            shutil.chown(folder, owner)
+    except (OSError, LookupError) as error:
+        typer.echo(f"zerogex: {folder} is not ready for user {owner}: {error}", err=True)

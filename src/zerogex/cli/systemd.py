@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+from contextlib import suppress
 
 
 def notify(state: str) -> None:
@@ -15,7 +16,7 @@ def notify(state: str) -> None:
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
         return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+    with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:  # nobody is listening
         channel.connect("\0" + address[1:] if address.startswith("@") else address)
         channel.sendall(state.encode())
 
@@ -28,10 +29,22 @@ def watchdog_period_s() -> float | None:
     return int(microseconds) / 2_000_000
 
 
-async def keep_alive() -> None:
-    """Report life from inside the event loop, so that a blocked loop is restarted; ends by cancellation."""
-    period = watchdog_period_s()
+def ready() -> None:
+    """Say that the engine does its work now: `systemctl start` returns."""
     notify("READY=1")
+
+
+def stopping() -> None:
+    """Say that the engine drains: a watchdog has no more to expect."""
+    notify("STOPPING=1")
+
+
+async def keep_alive() -> None:
+    """Report life from inside the event loop, so that a blocked loop is restarted; ends at once without a watchdog.
+
+    A slow database is no death: the loop turns while minutes wait for it.
+    """
+    period = watchdog_period_s()
     while period is not None:
         notify("WATCHDOG=1")
         await asyncio.sleep(period)

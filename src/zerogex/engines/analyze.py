@@ -83,9 +83,10 @@ class AnalyzeEngine:
         answers = [await in_thread(self._once, underlying) for underlying in await self._underlyings()]
         return [answer for answer in answers if answer is not None]
 
-    async def run(self) -> None:
-        """Analyse on notices and on the interval, until cancelled."""
+    async def run(self, on_started: Callable[[], None] = lambda: None) -> None:
+        """Analyse on notices and on the interval, until cancelled; `on_started` is called when that begins."""
         log.info("analyze started", extra={"interval_s": self.config.interval_s})
+        on_started()
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 
 from zerogex.clock import Clock, ScaledClock
+from zerogex.engines.backfill_bars import fill_recent
 from zerogex.engines.follow import StreamBudget
 from zerogex.engines.ingest_config import IngestConfig
 from zerogex.engines.ingest_figures import figures
@@ -41,9 +43,10 @@ class IngestEngine:
         self.meter = meter or Meter()
         self.meter.watch(lambda: figures(self.followed, self.budget, self.clock.now()))
 
-    async def run(self) -> None:
+    async def run(self, on_started: Callable[[], None] = lambda: None) -> None:
         """Run until cancelled, then drain: no closed minute is lost, the open one is written as it stands.
 
+        `on_started` is called once every underlying is ours to write.
         Raises LockHeld where another process writes one of the underlyings, OriginConflict where
         simulated and live data would mix, NotAuthorized where the vendor refuses us; several errors
         at once come as a group.
@@ -55,10 +58,21 @@ class IngestEngine:
             for underlying in self.config.underlyings:
                 await in_thread(_enter, locks, self.store.writer_lock(underlying))
             self._say_start()
+            on_started()
+            if self.config.backfill_on_startup:
+                await self._fill_gaps()
             await self._follow()
         finally:
             await in_thread(locks.close)
         log.info("ingest stopped")
+
+    async def _fill_gaps(self) -> None:
+        """The holes of the last days, before streaming; a feed that is away does not keep us from starting."""
+        for underlying in self.config.underlyings:
+            gaps = await fill_recent(self.market, self.store, self.clock, underlying, self.config.bucket_seconds)
+            if gaps:
+                missing = {"gaps": len(gaps), "minutes": sum(gap.minutes for gap in gaps)}
+                log.warning("gaps remain", extra={"underlying": underlying, **missing})
 
     async def _follow(self) -> None:
         self.followed = [

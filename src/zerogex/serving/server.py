@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import uvicorn
 from fastapi import FastAPI
@@ -32,9 +32,12 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def serve_until_cancelled(application: FastAPI, config: ServingConfig) -> None:
+async def serve_until_cancelled(
+    application: FastAPI, config: ServingConfig, on_started: Callable[[], None] = lambda: None
+) -> None:
     """Answer requests until this task is cancelled, then finish those under way.
 
+    `on_started` is called when the address is ours.
     Raises AddressTaken where the address cannot be listened on.
     """
     with _listening(config.host, config.port) as listener:
@@ -42,6 +45,7 @@ async def serve_until_cancelled(application: FastAPI, config: ServingConfig) -> 
         task = asyncio.ensure_future(server.serve(sockets=[listener]))
         host, port = listener.getsockname()[:2]
         log.info("page and API listening", extra={"host": host, "port": port})
+        on_started()
         try:
             await asyncio.shield(task)
         except asyncio.CancelledError:
