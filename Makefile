@@ -29,6 +29,7 @@ help: ## This list
 
 ##@ Run one part
 .PHONY: run-ingest run-analytics run-analytics-once run-serve run-simulator run-config
+.PHONY: run-auth run-client run-backfill run-stream run-greeks run-iv
 run-ingest: $(READY) ## Ingest engine: feed → IV and Greeks → minutes → PostgreSQL
 	@exec $(ZEROGEX) ingest $(ARGS)
 
@@ -47,19 +48,173 @@ run-simulator: $(READY) ## The market simulator alone
 run-config: $(READY) ## Effective settings and where each comes from
 	@exec $(ZEROGEX) config $(ARGS)
 
-##@ Look
-.PHONY: gex-summary gex-strikes latest stats
+run-auth: $(READY) ## Whether the feed accepts our credentials
+	@exec $(ZEROGEX) probe auth $(ARGS)
+
+run-client: $(READY) ## Every probe of the feed (ARGS="quote --symbol SPY")
+	@exec $(ZEROGEX) probe $(ARGS)
+
+run-backfill: $(READY) ## Fill missing minutes from the feed's history (ARGS="--lookback-days 3")
+	@exec $(ZEROGEX) backfill $(ARGS)
+
+run-stream: $(READY) ## What the feed says, printed and not stored (ARGS="--max-iterations 10")
+	@exec $(ZEROGEX) stream $(ARGS)
+
+run-greeks: $(READY) ## Price and Greeks of one option (ARGS="--help")
+	@exec $(ZEROGEX) greeks $(ARGS)
+
+run-iv: $(READY) ## Implied volatility of one price (ARGS="--help")
+	@exec $(ZEROGEX) iv $(ARGS)
+
+# Values of people: as they are typed, through the environment, never through a shell.
+ifdef SQL
+override SQL := $(value SQL)
+export SQL
+endif
+
+##@ Quick stats
+.PHONY: stats latest today check-streaming
+stats: $(READY) ## What is stored of each underlying
+	@exec $(ZEROGEX) show stats $(ARGS)
+
+latest: $(READY) ## Newest minute, chain and analysis of each underlying
+	@exec $(ZEROGEX) show latest $(ARGS)
+
+today: $(READY) ## The newest day: minutes, range, volume
+	@exec $(ZEROGEX) show today $(ARGS)
+
+check-streaming: $(READY) ## Whether data is streaming, and how old it is
+	@exec $(ZEROGEX) show check-streaming $(ARGS)
+
+##@ Underlying
+.PHONY: underlying underlying-latest underlying-today underlying-volume
+underlying: $(READY) ## The last 10 minutes stored
+	@exec $(ZEROGEX) show underlying -n 10 $(ARGS)
+
+underlying-latest: $(READY) ## The spot of each underlying now
+	@exec $(ZEROGEX) show underlying-latest $(ARGS)
+
+underlying-today: $(READY) ## All minutes of the newest day
+	@exec $(ZEROGEX) show underlying-today $(ARGS)
+
+underlying-volume: $(READY) ## Volume of each minute of the newest day
+	@exec $(ZEROGEX) show underlying-volume $(ARGS)
+
+##@ Options
+.PHONY: options options-latest options-today options-strikes options-raw options-fields
+options: $(READY) ## The newest stored chain, 10 contracts nearest to spot
+	@exec $(ZEROGEX) show options -n 10 $(ARGS)
+
+options-latest: $(READY) ## Latest quotes, the 10 most traded
+	@exec $(ZEROGEX) show options-latest -n 10 $(ARGS)
+
+options-today: $(READY) ## Chains stored on the newest day, by minute
+	@exec $(ZEROGEX) show options-today $(ARGS)
+
+options-strikes: $(READY) ## Open interest, volume and IV by strike
+	@exec $(ZEROGEX) show options-strikes $(ARGS)
+
+options-raw: $(READY) ## Rows of option_chains as stored
+	@exec $(ZEROGEX) show options-raw $(ARGS)
+
+options-fields: $(READY) ## Which fields are populated, IV and Greeks included
+	@exec $(ZEROGEX) show options-fields $(ARGS)
+
+##@ Greeks and GEX
+.PHONY: greeks greeks-summary gex-summary gex-strikes gex-preview
+greeks: $(READY) ## Latest IV and Greeks, nearest to spot first
+	@exec $(ZEROGEX) show greeks $(ARGS)
+
+greeks-summary: $(READY) ## Averages by expiration and kind, and why IV is missing
+	@exec $(ZEROGEX) show greeks-summary $(ARGS)
+
 gex-summary: $(READY) ## Latest GEX summary
 	@exec $(ZEROGEX) show gex-summary $(ARGS)
 
-gex-strikes: $(READY) ## GEX by strike, largest first
-	@exec $(ZEROGEX) show gex-strikes $(ARGS)
+gex-strikes: $(READY) ## GEX by strike, the 20 strikes nearest to spot
+	@exec $(ZEROGEX) show gex-strikes -n 20 $(ARGS)
 
-latest: $(READY) ## Newest row of every table
-	@exec $(ZEROGEX) show latest $(ARGS)
+gex-preview: $(READY) ## The live analysis, as the page shows it
+	@exec $(ZEROGEX) show gex-preview $(ARGS)
 
-stats: $(READY) ## What is stored
-	@exec $(ZEROGEX) show stats $(ARGS)
+##@ Flow (sides and net flow are inferred: docs/operations.md)
+.PHONY: flow-by-type flow-by-strike flow-by-expiration flow-smart-money flow-buying-pressure flow-live
+flow-by-type: $(READY) ## Puts against calls, by minute
+	@exec $(ZEROGEX) show flow-by-type $(ARGS)
+
+flow-by-strike: $(READY) ## Which strikes trade, with average Greeks
+	@exec $(ZEROGEX) show flow-by-strike $(ARGS)
+
+flow-by-expiration: $(READY) ## Which expirations trade, with IV and theta
+	@exec $(ZEROGEX) show flow-by-expiration $(ARGS)
+
+flow-smart-money: $(READY) ## Unusual prints, scored 0 to 10
+	@exec $(ZEROGEX) show flow-smart-money $(ARGS)
+
+flow-buying-pressure: $(READY) ## Up and down volume of the underlying, by minute
+	@exec $(ZEROGEX) show flow-buying-pressure $(ARGS)
+
+flow-live: $(READY) ## All on one screen (ARGS="--watch 10" renews it)
+	@exec $(ZEROGEX) flow $(ARGS)
+
+##@ Data quality
+.PHONY: gaps gaps-today quality
+gaps: $(READY) ## Minutes missing from each session
+	@exec $(ZEROGEX) show gaps $(ARGS)
+
+gaps-today: $(READY) ## Minutes missing from the newest session
+	@exec $(ZEROGEX) show gaps-today $(ARGS)
+
+quality: $(READY) ## How good the newest session's data is, and why
+	@exec $(ZEROGEX) quality $(ARGS)
+
+##@ Data (each asks for the database's name and saves a dump first; ARGS=--yes does not ask)
+.PHONY: clear-data clear-options clear-underlying
+clear-data: $(READY) ## Erase all market data and analyses
+	@exec $(ZEROGEX) db clear-data $(ARGS)
+
+clear-options: $(READY) ## Erase option chains only
+	@exec $(ZEROGEX) db clear-options $(ARGS)
+
+clear-underlying: $(READY) ## Erase underlying quotes only
+	@exec $(ZEROGEX) db clear-underlying $(ARGS)
+
+##@ Maintenance
+.PHONY: vacuum size refresh-views db-init db-migrate db-check db-status db-start db-stop
+vacuum: $(READY) ## Vacuum and analyze all tables
+	@exec $(ZEROGEX) db vacuum $(ARGS)
+
+size: $(READY) ## Disk used by each table
+	@exec $(ZEROGEX) show size $(ARGS)
+
+refresh-views: $(READY) ## Refresh materialized views, where there are any
+	@exec $(ZEROGEX) db refresh-views $(ARGS)
+
+db-init: $(READY) ## Make the database if it is missing, and its schema
+	@exec $(ZEROGEX) db init $(ARGS)
+
+db-migrate: $(READY) ## Bring the schema up to date
+	@exec $(ZEROGEX) db migrate $(ARGS)
+
+db-check: $(READY) ## Whether the database answers and fits this program
+	@exec $(ZEROGEX) db check $(ARGS)
+
+db-status: $(READY) ## Where the database is, its versions and users
+	@exec $(ZEROGEX) db status $(ARGS)
+
+db-start: $(READY) ## Keep the embedded database running (ARGS=--detach: in the background)
+	@exec $(ZEROGEX) db start $(ARGS)
+
+db-stop: $(READY) ## End that
+	@exec $(ZEROGEX) db stop $(ARGS)
+
+##@ Interactive
+.PHONY: psql query
+psql: $(READY) ## PostgreSQL's shell on the database
+	@exec $(ZEROGEX) db psql $(ARGS)
+
+query: $(READY) ## Your own SELECT: make query SQL="SELECT now()"
+	@exec $(ZEROGEX) query $(ARGS)
 
 ##@ Housekeeping
 .PHONY: clean

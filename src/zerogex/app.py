@@ -21,6 +21,7 @@ from zerogex.errors import SettingsError
 from zerogex.settings import Loaded, PasswordProvider, Settings
 
 if TYPE_CHECKING:
+    from zerogex.analytics.analysis import AnalysisConfig
     from zerogex.domain.chain import OptionChain
     from zerogex.engines.analyze import AnalyzeConfig
     from zerogex.engines.backfill import BackfillConfig
@@ -156,6 +157,11 @@ def simulator(chains: Sequence[OptionChain], faults: Sequence[str], **options: A
 def simulator_url(settings: Settings) -> str:
     """Where the simulator is expected."""
     return settings.tradestation_api_url or f"http://127.0.0.1:{SIMULATOR_PORT}"
+
+
+def feed_url(settings: Settings) -> str:
+    """Where the feed is, simulated or not."""
+    return simulator_url(settings) if settings.simulated else settings.api_url
 
 
 def market_data(loaded: Loaded, clock: Clock) -> MarketData:
@@ -298,7 +304,6 @@ def backfill_config(settings: Settings, *, lookback_days: int, sample_every: int
 
 def analyze_config(loaded: Loaded) -> AnalyzeConfig:
     """What to analyse, and how often; every symbol in the store where no setting names one."""
-    from zerogex.analytics.analysis import AnalysisConfig
     from zerogex.engines.analyze import AnalyzeConfig
 
     settings = loaded.settings
@@ -309,6 +314,12 @@ def analyze_config(loaded: Loaded) -> AnalyzeConfig:
         bucket_seconds=settings.aggregation_bucket_seconds,
         analysis=AnalysisConfig(dealer_model=settings.dealer_model, rate=settings.risk_free_rate),
     )
+
+
+def _analysis_config(settings: Settings) -> AnalysisConfig:
+    from zerogex.analytics.analysis import AnalysisConfig
+
+    return AnalysisConfig(dealer_model=settings.dealer_model, rate=settings.risk_free_rate)
 
 
 def serving_config(settings: Settings) -> ServingConfig:
