@@ -312,7 +312,7 @@ def analyze_config(loaded: Loaded) -> AnalyzeConfig:
         underlyings=settings.analysed if named else None,
         interval_s=settings.analytics_interval,
         bucket_seconds=settings.aggregation_bucket_seconds,
-        analysis=AnalysisConfig(dealer_model=settings.dealer_model, rate=settings.risk_free_rate),
+        analysis=_analysis_config(settings),
     )
 
 
@@ -332,6 +332,8 @@ def serving_config(settings: Settings) -> ServingConfig:
         symbols=settings.underlyings,
         version=__version__,
         allow_remote=settings.serve_behind_proxy,
+        analysis=_analysis_config(settings),
+        bucket_seconds=settings.aggregation_bucket_seconds,
     )
 
 

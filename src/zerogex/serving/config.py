@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass
 
+from zerogex.analytics.analysis import DEFAULTS, AnalysisConfig
 from zerogex.errors import SettingsError
 
 
@@ -23,6 +24,8 @@ class ServingConfig:
     slow_client_s: float = 10.0  # a client that takes no bytes for this long is closed with 1013
     store_timeout_s: float = 10.0  # a read that takes longer answers 504
     max_clients: int = 1000  # WebSockets at once
+    analysis: AnalysisConfig = DEFAULTS  # how chains of past minutes are analysed: as the analyze engine does it
+    bucket_seconds: int = 60  # length of a stored minute
 
     def __post_init__(self) -> None:
         if not is_loopback(self.host) and not self.allow_remote:

@@ -7,7 +7,7 @@ it under a common head which says how old it is, and what kind of hour and feed 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -41,6 +41,17 @@ class Moment:
         upcoming = None if session is Session.REGULAR else next_open(now)
         return cls(now, session, upcoming, clock.simulated, speed, database, stale_after_s * max(speed, 1.0))
 
+    def at(self, instant: datetime) -> Moment:
+        """The same server looking from a past instant."""
+        session = session_at(instant)
+        return replace(
+            self,
+            now=instant,
+            session=session,
+            next_open=None if session is Session.REGULAR else next_open(instant),
+            database=True,
+        )
+
 
 def next_open(now: datetime) -> datetime:
     """The next 09:30 ET of a session after `now`, UTC."""
@@ -67,8 +78,11 @@ def state(document: Document, moment: Moment) -> str:
     """One word for how far to trust the numbers as of now: live, delayed, stale, closed, replay or simulated.
 
     Old data is `closed` outside the regular session, where options do not trade, and `stale`
-    inside it, whatever the feed; only fresh data is named after its feed.
+    inside it, whatever the feed; only fresh data is named after its feed.  An answer as of a past
+    instant is a `replay`.
     """
+    if document.get("as_of"):
+        return "replay"
     age = age_seconds(document, moment)
     if age is None or age > moment.stale_after_s:
         return "stale" if moment.session is Session.REGULAR else "closed"
@@ -83,6 +97,7 @@ def head(document: Document, moment: Moment) -> dict[str, Any]:
     """What every payload about an analysis begins with."""
     return {
         "underlying": document.get("underlying"),
+        "as_of": document.get("as_of"),
         "data_timestamp": document.get("data_timestamp"),
         "computed_at": document.get("computed_at"),
         "code_version": document.get("code_version"),
@@ -144,6 +159,26 @@ def level_prices(document: Document) -> dict[str, Any]:
     return {name: document.get(name) for name in LEVEL_NAMES}
 
 
+def level_row(document: Document, moment: Moment) -> dict[str, Any]:
+    """One underlying in the table of all: its levels, totals, and how far to trust them."""
+    names = ("gamma_flip_status", "net_gex", "put_call_ratio_oi", "put_call_ratio_volume")
+    whole = head(document, moment)
+    trust = ("data_timestamp", "computed_at", "age_seconds", "session", "state", "simulated", "coverage")
+    return {
+        "symbol": whole["underlying"],
+        **level_prices(document),
+        **{name: document.get(name) for name in names},
+        "expected_move": (document.get("expected_move") or {}).get("sigma"),
+        **{name: whole[name] for name in trust},
+    }
+
+
+def table_head(oldest: Document, moment: Moment) -> dict[str, Any]:
+    """The head of a table of several underlyings: that of the oldest among them, without what is its alone."""
+    mine = ("underlying", "as_of", "spot")
+    return {name: value for name, value in head(oldest, moment).items() if name not in mine}
+
+
 VIEWS: dict[str, Callable[[Document, Moment], dict[str, Any]]] = {
     "summary": summary,
     "strikes": strikes,
@@ -151,6 +186,60 @@ VIEWS: dict[str, Callable[[Document, Moment], dict[str, Any]]] = {
     "profile": profile,
     "levels": levels,
 }
+
+
+# -- the rows of a body, for tables ------------------------------------------------------------------------------------
+
+
+def cells(body: Mapping[str, Any], axis: str, key: str) -> list[dict[str, Any]]:
+    """A heat map as one row a cell that is listed."""
+    measures = body["measures"]
+    return [
+        {key: label, "strike": strike, **{name: body[name][i][j] for name in measures}}
+        for i, label in enumerate(body[axis])
+        for j, strike in enumerate(body["strikes"])
+        if any(body[name][i][j] is not None for name in measures)
+    ]
+
+
+def smile_rows(body: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Smiles as one row a strike."""
+    shared = ("root", "expiration", "years", "forward", "atm_iv")
+    columns = ("strikes", "call_iv", "put_iv", "iv", "iv_source")
+    return [
+        {name: each[name] for name in shared} | dict(zip(("strike", *columns[1:]), values, strict=True))
+        for each in body["smiles"]
+        for values in zip(*(each[name] for name in columns), strict=True)
+    ]
+
+
+def _profile_rows(body: Mapping[str, Any]) -> list[dict[str, Any]]:
+    curve = body["profile"] or {"spots": [], "net_gex": []}
+    return [{"spot": spot, "net_gex": net} for spot, net in zip(curve["spots"], curve["net_gex"], strict=True)]
+
+
+def _level_rows(body: Mapping[str, Any]) -> list[dict[str, Any]]:
+    walls = body.get("levels") or {}
+    plain = [{"level": name, "price": body.get(name)} for name in LEVEL_NAMES]
+    names = ("gex", "share", "margin")
+    weights = {"max_gamma_strike": walls.get("max_gamma")} | walls
+    rows = [row | {name: (weights.get(row["level"]) or {}).get(name) for name in names} for row in plain]
+    variants = [name for name in walls if name not in ("call_wall", "put_wall", "max_gamma") and walls[name]]
+    return rows + [
+        {"level": name, "price": walls[name]["strike"], **{n: walls[name].get(n) for n in names}} for name in variants
+    ]
+
+
+ROWS: dict[str, Callable[[Mapping[str, Any]], list[dict[str, Any]]]] = {
+    "summary": lambda body: [dict(body)],
+    "strikes": lambda body: list(body["by_strike"]),
+    "expirations": lambda body: list(body["by_expiration"] or []),
+    "profile": _profile_rows,
+    "levels": _level_rows,
+}
+
+
+# -- minutes -----------------------------------------------------------------------------------------------------------
 
 
 def bars(symbol: str, rows: Sequence[MinuteBar], document: Document, moment: Moment) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from zerogex.store.failures import Refused, in_our_words, is_connection_lost, is
 from zerogex.store.locks import WriterLocks
 from zerogex.store.notices import Listeners, payload
 from zerogex.store.spool import Spool, SpoolFile
-from zerogex.store.sql import queries, statement
+from zerogex.store.sql import api_queries, queries, statement
 
 log = logging.getLogger(__name__)
 
@@ -306,7 +306,7 @@ class PostgresStore:
 
         Raises StoreError for a name or a parameter that does not exist, naming those that do.
         """
-        known = queries().get(name.replace("-", "_"))
+        known = queries().get(name.replace("-", "_")) or api_queries().get(name)
         if known is None:
             raise StoreError(f"there is no query {name!r}; there are {', '.join(sorted(queries()))}")
         if unknown := sorted(set(parameters) - set(known.parameters)):

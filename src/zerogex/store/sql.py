@@ -62,3 +62,8 @@ def statement(name: str) -> LiteralString:
 def queries() -> dict[str, Statement]:
     """The named read queries that people may ask, by name."""
     return statements("queries.sql")
+
+
+def api_queries() -> dict[str, Statement]:
+    """The named read queries that only the HTTP API asks, by name."""
+    return statements("api_queries.sql")

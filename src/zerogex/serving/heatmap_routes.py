@@ -1,0 +1,125 @@
+"""Heat maps: strikes against expirations at one instant, or against time through a day."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from typing import Annotated, Any
+
+import numpy as np
+from fastapi import APIRouter, Query, Request, Response
+
+from zerogex.domain.calendar import trading_date
+from zerogex.domain.exposure import plain_list
+from zerogex.serving import chain_views, views
+from zerogex.serving.analyses import Analyses, Question, words_or_dates
+from zerogex.serving.asked import As, Asked, Day
+from zerogex.serving.board import Board
+from zerogex.serving.problems import Problem
+from zerogex.serving.reading import Reader, Rows
+from zerogex.serving.responses import encode, fingerprint
+from zerogex.serving.tables import Format, respond
+from zerogex.serving.time_routes import Resolution, Step, new_york_midnight
+
+Measures = Annotated[str | None, Query(max_length=400, description="which matrices, comma separated; all if left out")]
+IN_TIME = tuple(name for name in chain_views.MEASURES if name not in ("gross_gex", "gex_shares_per_dollar"))
+
+
+class Against(StrEnum):
+    """The other axis."""
+
+    EXPIRATION = "expiration"
+    TIME = "time"
+
+
+def install(router: APIRouter, board: Board, analyses: Analyses, reader: Reader) -> None:
+    """Add the route."""
+
+    @router.get("/{symbol}/heatmap", tags=["market"])
+    async def heatmap(
+        request: Request,
+        question: Asked,
+        by: Annotated[Against, Query(description="the other axis: expiration, or time through a day")] = (
+            Against.EXPIRATION
+        ),
+        measures: Measures = None,
+        day: Day = None,
+        resolution: Step = Resolution.FIVE,
+        form: As = Format.JSON,
+    ) -> Response:
+        """Exposures by strike and expiration (or, `by=time`, by strike through a day); null where nothing is listed.
+
+        Each measure is a matrix: [expiration][strike] or [time][strike].
+        """
+        if by is Against.TIME:
+            wanted = chosen_measures(measures, IN_TIME)
+            body = await _through_day(board, reader, question, wanted, day, resolution)
+            version = fingerprint(encode([body["times"], body["net"], resolution, wanted]))
+            del body["net"]
+            return respond(request, body, version, form, lambda: views.cells(body, "times", "timestamp"))
+        wanted = chosen_measures(measures, chain_views.MEASURES)
+        answered = await analyses.answer(question)
+        body = chain_views.heatmap(answered, wanted)
+        version = f"{answered.version}-{fingerprint(encode(wanted))[:8]}"
+        return respond(request, body, version, form, lambda: views.cells(body, "expirations", "expiration"))
+
+
+def chosen_measures(asked: str | None, known: tuple[str, ...]) -> tuple[str, ...]:
+    """Names of measures; raises Problem 422 for one that does not exist."""
+    if asked is None or not asked.strip():
+        return known
+    names = tuple(dict.fromkeys(word.strip() for word in asked.split(",")))
+    for name in names:
+        if name not in known:
+            detail = f"There is no measure {name[:40]!r} here."
+            raise Problem(422, "invalid_parameter", detail, f"Measures are {', '.join(known)}.")
+    return names
+
+
+async def _through_day(
+    board: Board, reader: Reader, question: Question, measures: tuple[str, ...], day: date | None, step: Resolution
+) -> dict[str, Any]:
+    """The stored cells of a day up to `as_of`, summed over the chosen expirations."""
+    if question.dealer_model is not None:
+        hint = "Leave dealer_model out; the stored analyses have the configured one."
+        raise Problem(422, "invalid_parameter", "dealer_model cannot be chosen with by=time.", hint)
+    entry = board.entry(question.symbol)
+    moment = board.moment() if question.as_of is None else board.moment().at(question.as_of)
+    day = day or trading_date(moment.now if question.as_of else _newest(entry.document, moment.now))
+    begin = new_york_midnight(day)
+    until = min(new_york_midnight(day + timedelta(days=1)), question.as_of or datetime.max.replace(tzinfo=begin.tzinfo))
+    rows = await reader.query(
+        "api_cells",
+        symbol=entry.symbol,
+        start=begin,
+        end=max(until, begin),
+        origin=begin,
+        step_s=step.step.total_seconds(),
+        expirations=words_or_dates(question.expirations, day),
+    )
+    body = views.head(entry.document or {}, moment) | {"underlying": entry.symbol, "by": "time", "day": day}
+    if question.as_of is not None:
+        body |= {"as_of": question.as_of, "state": "replay"}
+    return body | {"resolution": step.value, **_matrices(rows, measures)}
+
+
+def _newest(document: views.Document | None, now: datetime) -> datetime:
+    stamp = (document or {}).get("data_timestamp")
+    return datetime.fromisoformat(stamp) if isinstance(stamp, str) else now
+
+
+def _matrices(rows: Rows, measures: tuple[str, ...]) -> dict[str, Any]:
+    times = sorted({row["timestamp"] for row in rows})
+    strikes = sorted({row["strike"] for row in rows})
+    at_time = {time: place for place, time in enumerate(times)}
+    at_strike = {strike: place for place, strike in enumerate(strikes)}
+    spots: list[float | None] = [None] * len(times)
+    grids = {name: np.full((len(times), len(strikes)), np.nan) for name in measures}
+    for row in rows:
+        i, j = at_time[row["timestamp"]], at_strike[row["strike"]]
+        spots[i] = row["spot"]
+        for name, grid in grids.items():
+            grid[i, j] = row[name]
+    matrices = {name: [plain_list(line) for line in grid] for name, grid in grids.items()}
+    net = sum(abs(row["net_gex"]) for row in rows)
+    return {"times": times, "spots": spots, "strikes": strikes, "measures": list(measures), "net": net, **matrices}

@@ -1,0 +1,65 @@
+-- Questions that only the HTTP API asks; those of people are in queries.sql.  All only read.
+
+-- api_minute_at --
+-- The newest minute whose chain was closed by an instant.
+-- symbol: underlying; as_of: the instant
+SELECT timestamp
+FROM chain_minutes
+WHERE underlying = %(symbol)s AND timestamp <= %(as_of)s AND as_of <= %(as_of)s AND contracts > 0
+ORDER BY timestamp DESC
+LIMIT 1
+
+-- api_history --
+-- Analyses from start to before end, the last of each step, ascending; scalars only.
+-- symbol: underlying; start: first instant; end: instant after the last; origin: where steps begin; step_s: seconds; limit: rows
+WITH steps AS (
+    SELECT DISTINCT ON (date_bin(make_interval(secs => %(step_s)s), timestamp, %(origin)s)) *
+    FROM gex_summary
+    WHERE underlying = %(symbol)s AND timestamp >= %(start)s AND timestamp < %(end)s
+    ORDER BY date_bin(make_interval(secs => %(step_s)s), timestamp, %(origin)s), timestamp DESC
+)
+SELECT timestamp, data_timestamp, spot, net_gex, call_gex, put_gex, gross_gex, gex_shares_per_dollar, dex,
+       vanna_exposure, charm_exposure, vega_exposure, volume_gex, gamma_flip, gamma_flip_status, call_wall, put_wall,
+       max_gamma_strike, max_pain, max_pain_expiration, put_call_ratio_oi, put_call_ratio_volume,
+       expected_move, expected_move_atm_iv, call_open_interest, put_open_interest, call_volume, put_volume,
+       coverage_pct, contracts, contracts_used, stale_s, dealer_model, simulated
+FROM steps
+ORDER BY timestamp
+LIMIT %(limit)s
+
+-- api_cells --
+-- Exposures by minute and strike from start to before end, the last minute of each step; given expirations only, or all.
+-- symbol: underlying; start: first instant; end: instant after the last; origin: where steps begin; step_s: seconds; expirations: dates, all if left out
+WITH minutes AS (
+    SELECT DISTINCT ON (date_bin(make_interval(secs => %(step_s)s), timestamp, %(origin)s)) timestamp, spot
+    FROM gex_summary
+    WHERE underlying = %(symbol)s AND timestamp >= %(start)s AND timestamp < %(end)s
+    ORDER BY date_bin(make_interval(secs => %(step_s)s), timestamp, %(origin)s), timestamp DESC
+)
+SELECT cell.timestamp, min(minutes.spot) AS spot, cell.strike::float8 AS strike,
+       sum(call_gex) AS call_gex, sum(put_gex) AS put_gex, sum(net_gex) AS net_gex, sum(dex) AS dex,
+       sum(vanna_exposure) AS vanna_exposure, sum(charm_exposure) AS charm_exposure,
+       sum(vega_exposure) AS vega_exposure, sum(volume_gex) AS volume_gex,
+       sum(call_open_interest)::bigint AS call_open_interest, sum(put_open_interest)::bigint AS put_open_interest,
+       sum(call_volume)::bigint AS call_volume, sum(put_volume)::bigint AS put_volume
+FROM minutes JOIN gex_calculations AS cell ON cell.underlying = %(symbol)s AND cell.timestamp = minutes.timestamp
+WHERE cell.timestamp >= %(start)s AND cell.timestamp < %(end)s
+  AND (%(expirations)s::date[] IS NULL OR cell.expiration = ANY(%(expirations)s::date[]))
+GROUP BY cell.timestamp, cell.strike
+ORDER BY cell.timestamp, cell.strike
+
+-- api_stages --
+-- How far each stage has come: newest bar, chain minute, latest row, analysis, live answer; machine time of the writes.
+-- symbol: underlying
+SELECT (SELECT max(timestamp) FROM underlying_quotes WHERE symbol = %(symbol)s
+          AND timestamp >= coalesce((SELECT timestamp FROM underlying_latest WHERE underlying = %(symbol)s), now())
+              - interval '10 days') AS bar,
+       (SELECT max(as_of) FROM chain_minutes WHERE underlying = %(symbol)s) AS minute,
+       (SELECT timestamp FROM underlying_latest WHERE underlying = %(symbol)s) AS latest,
+       (SELECT spot_time FROM underlying_latest WHERE underlying = %(symbol)s) AS spot,
+       (SELECT max(event_time) FROM option_latest WHERE underlying = %(symbol)s) AS quote,
+       (SELECT max(received_time) FROM option_latest WHERE underlying = %(symbol)s) AS received,
+       (SELECT max(data_timestamp) FROM gex_summary WHERE underlying = %(symbol)s) AS analysis,
+       (SELECT data_timestamp FROM gex_live WHERE underlying = %(symbol)s) AS live,
+       (SELECT written_at FROM ingest_batches WHERE underlying = %(symbol)s
+        ORDER BY timestamp DESC, written_at DESC LIMIT 1) AS minute_written_at
