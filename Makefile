@@ -25,7 +25,7 @@ test: $(DEV) ## Set everything up, then ruff, mypy and every test
 setup: $(READY) ## Only install
 
 help: ## This list
-	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' Makefile
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9 -]+:.*## / {printf "  %-22s %s\n", $$1, $$2}' Makefile
 
 ##@ Run one part
 .PHONY: run-ingest run-analytics run-analytics-once run-serve run-simulator run-config
@@ -215,6 +215,40 @@ psql: $(READY) ## PostgreSQL's shell on the database
 
 query: $(READY) ## Your own SELECT: make query SQL="SELECT now()"
 	@exec $(ZEROGEX) query $(ARGS)
+
+##@ Services under systemd
+SERVICES := ingestion analytics api
+ONE := $(foreach action,start stop restart status enable disable health logs logs-tail logs-errors,$(SERVICES:%=%-$(action)))
+ALL := start stop restart status health logs logs-tail logs-errors
+.PHONY: service-install $(ONE) $(ALL) logs-grep logs-clear
+service-install: $(READY) ## Write the three unit files (with sudo)
+	@exec $(ZEROGEX) service install $(ARGS)
+
+ingestion-start analytics-start api-start: ## Start one
+ingestion-stop analytics-stop api-stop: ## Stop one; it drains first
+ingestion-restart analytics-restart api-restart: ## Stop it, then start it
+ingestion-status analytics-status api-status: ## Its state
+ingestion-enable analytics-enable api-enable: ## Start it at boot
+ingestion-disable analytics-disable api-disable: ## Do not start it at boot
+ingestion-health analytics-health api-health: ## State, memory, recent errors and warnings
+ingestion-logs analytics-logs api-logs: ## Follow its log; Ctrl-C ends
+ingestion-logs-tail analytics-logs-tail api-logs-tail: ## Its last lines (ARGS="-n 500")
+ingestion-logs-errors analytics-logs-errors api-logs-errors: ## Its recent errors
+$(ONE): $(READY)
+	@exec $(ZEROGEX) service $(@:$(firstword $(subst -, ,$@))-%=%) $(firstword $(subst -, ,$@)) $(ARGS)
+
+start stop restart status health: ## All three at once
+logs logs-tail logs-errors: ## The log of all three
+$(ALL): $(READY)
+	@exec $(ZEROGEX) service $@ $(ARGS)
+
+# The pattern reaches the program as it was typed: neither make nor the shell evaluates it.
+override export PATTERN := $(value PATTERN)
+logs-grep: $(READY) ## Lines of today that match PATTERN='a regular expression'
+	@exec $(ZEROGEX) service logs-grep -- "$$PATTERN"
+
+logs-clear: $(READY) ## Drop archived journal files, after a question
+	@exec $(ZEROGEX) service logs-clear $(ARGS)
 
 ##@ Housekeeping
 .PHONY: clean

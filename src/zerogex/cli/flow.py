@@ -57,7 +57,7 @@ def _screen(store: PostgresStore, symbol: str | None, *, clear: bool) -> None:
         typer.echo(CLEAR_SCREEN, nl=False)
     mark = " [SIMULATED]" if state is not None and state.simulated else ""
     now = clock_of(state).now().astimezone(NEW_YORK)
-    typer.echo(f"ZeroGEX flow, {now:%a %Y-%m-%d %H:%M:%S} ET{mark}; sides and net flow are inferred from quotes\n")
+    typer.echo(f"Flow, {now:%a %Y-%m-%d %H:%M:%S} ET{mark}: sides and net flow are inferred\n")
     for (title, _, _, _, shown), (columns, rows) in zip(SECTIONS, answers, strict=True):
         places = [columns.index(name) for name in shown]
         cells = [[_short(row[place]) for place in places] for row in rows]

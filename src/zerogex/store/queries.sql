@@ -47,8 +47,13 @@ SELECT * FROM nearest ORDER BY strike
 -- gex_preview --
 -- The live analysis of each underlying: what the page shows now.
 -- symbol: underlying, all if left out
-SELECT underlying, data_timestamp, computed_at, simulated,
-       (payload ->> 'spot')::float8 AS spot, payload -> 'totals' AS totals, payload -> 'flip' AS flip
+SELECT underlying, data_timestamp, computed_at, simulated, (payload ->> 'spot')::float8 AS spot,
+       (payload ->> 'net_gex')::float8 AS net_gex, (payload ->> 'call_gex')::float8 AS call_gex,
+       (payload ->> 'put_gex')::float8 AS put_gex, (payload ->> 'gamma_flip')::float8 AS gamma_flip,
+       payload ->> 'gamma_flip_status' AS gamma_flip_status, (payload ->> 'call_wall')::float8 AS call_wall,
+       (payload ->> 'put_wall')::float8 AS put_wall, (payload ->> 'max_gamma_strike')::float8 AS max_gamma_strike,
+       (payload ->> 'put_call_ratio_oi')::float8 AS put_call_ratio_oi,
+       (payload ->> 'put_call_ratio_volume')::float8 AS put_call_ratio_volume
 FROM gex_live
 WHERE %(symbol)s::text IS NULL OR underlying = %(symbol)s
 ORDER BY underlying
@@ -397,11 +402,11 @@ LIMIT coalesce(%(limit)s, 50)
 -- What ingest measured of itself in the newest minutes, one column a metric.
 -- symbol: underlying, all if left out; limit: minutes, 20 if left out
 SELECT underlying, timestamp,
-       max(value) FILTER (WHERE metric = 'contracts_stored') AS contracts_stored,
-       max(value) FILTER (WHERE metric = 'contracts_rejected') AS contracts_rejected,
-       max(value) FILTER (WHERE metric = 'bars_stored') AS bars_stored,
-       max(value) FILTER (WHERE metric = 'iv_known') AS iv_known,
-       max(value) FILTER (WHERE metric = 'greeks_known') AS greeks_known
+       max(value) FILTER (WHERE metric = 'contracts_stored')::bigint AS contracts_stored,
+       max(value) FILTER (WHERE metric = 'contracts_rejected')::bigint AS contracts_rejected,
+       max(value) FILTER (WHERE metric = 'bars_stored')::bigint AS bars_stored,
+       max(value) FILTER (WHERE metric = 'iv_known')::bigint AS iv_known,
+       max(value) FILTER (WHERE metric = 'greeks_known')::bigint AS greeks_known
 FROM ingestion_metrics
 WHERE %(symbol)s::text IS NULL OR underlying = %(symbol)s
 GROUP BY underlying, timestamp
