@@ -1,17 +1,19 @@
 """The one place that configures logging; everything else only asks `logging.getLogger(__name__)`.
 
 On a terminal a line reads `10:31:02 info  minute stored  contracts=412 underlying=SPY`; elsewhere
-it is JSON.  With LOG_DIR, `main_engine.log` gets everything and `errors.log` the errors, rotated.
+it is JSON, and the journal is told each line's priority.  With LOG_DIR, `main_engine.log` gets
+everything and `errors.log` the errors, rotated.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from datetime import UTC, datetime
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 import structlog
@@ -19,6 +21,7 @@ import structlog
 from zerogex.settings import LogFormat, Settings
 
 _ROTATE_BYTES, _ROTATE_KEEP = 20 * 1024 * 1024, 10
+_PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
 _QUIET = ("httpx2", "httpcore2", "uvicorn", "uvicorn.access", "numba", "matplotlib", "asyncio", "websockets")
 
 
@@ -26,7 +29,10 @@ def configure(settings: Settings, *, service: str) -> None:
     """Send every logger to stderr (and LOG_DIR); `service` is a field of each line in files."""
     level = logging.getLevelName(settings.log_level.value)
     root = logging.getLogger()
-    root.handlers[:] = [_handler(logging.StreamHandler(sys.stderr), _pretty(settings, sys.stderr.isatty()), level)]
+    formatter = _pretty(settings, sys.stderr.isatty())
+    if _is_journal(sys.stderr):
+        formatter = _Prioritised(formatter)
+    root.handlers[:] = [_handler(logging.StreamHandler(sys.stderr), formatter, level)]
     if settings.log_dir:
         settings.log_dir.mkdir(parents=True, exist_ok=True)
         root.handlers.append(_handler(_file(settings.log_dir / "main_engine.log"), _json(service), level))
@@ -34,6 +40,27 @@ def configure(settings: Settings, *, service: str) -> None:
     root.setLevel(level)
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
+
+
+def _is_journal(stream: TextIO) -> bool:
+    """Whether a stream is systemd's journal, by JOURNAL_STREAM: systemd.exec(5)."""
+    try:
+        status = os.fstat(stream.fileno())
+    except (OSError, ValueError):
+        return False
+    return os.environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
+
+
+class _Prioritised(logging.Formatter):
+    """Another formatter's lines behind the priority that the journal files them under: sd-daemon(3)."""
+
+    def __init__(self, inner: logging.Formatter) -> None:
+        super().__init__()
+        self._inner = inner
+
+    def format(self, record: logging.LogRecord) -> str:
+        number = next((number for level, number in _PRIORITIES if record.levelno >= level), 7)
+        return f"<{number}>{self._inner.format(record)}"
 
 
 def _file(path: Path) -> logging.Handler:

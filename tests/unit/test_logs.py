@@ -75,3 +75,13 @@ def test_fields_are_plain_numbers_and_instants_and_leave_the_logs_own_time_alone
     logs.configure(Settings(log_format="text"), service="ingest")
     logging.getLogger("zerogex.test").info("minute stored", extra=fields)
     assert "delta=0.99 minute=2026-02-20T14:31:00Z" in capsys.readouterr().err
+
+
+def test_the_journal_is_told_each_lines_priority(restored, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with (tmp_path / "journal").open("w+") as journal:
+        status = (tmp_path / "journal").stat()
+        monkeypatch.setenv("JOURNAL_STREAM", f"{status.st_dev}:{status.st_ino}")
+        monkeypatch.setattr(sys, "stderr", journal)
+        say(Settings(log_format="json"))
+    lines = (tmp_path / "journal").read_text().splitlines()
+    assert [line[:4] for line in lines] == ["<6>{", "<3>{"]

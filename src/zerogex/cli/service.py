@@ -42,6 +42,7 @@ UNITS = {
     )
 }
 UNIT_FOLDER = Path("/etc/systemd/system")
+BOOTED = Path("/run/systemd/system")  # there where systemd is process 1: sd_booted(3)
 HEALTH_WINDOW = "1 hour ago"
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="The engines under systemd, and their journal.")
@@ -66,23 +67,28 @@ def chosen(name: str | None) -> list[Unit]:
 def tool(program: str) -> str:
     """The path of a systemd program; ServiceManagerMissing where there is none."""
     path = shutil.which(program)
-    if path is None:
+    if path is None or not BOOTED.is_dir():
         raise ServiceManagerMissing(
-            f"{program} is not on this machine, so no services can be managed; `zerogex up` runs without"
+            f"systemd ({program}) does not run this machine, so there are no services here; `zerogex up` runs without"
         )
     return path
 
 
 def systemctl(action: str, units: Sequence[Unit]) -> None:
     """Run one systemctl action and hand on its exit code."""
-    done = subprocess.run([tool("systemctl"), "--no-pager", action, *(unit.unit for unit in units)], check=False)
-    if done.returncode:
-        raise typer.Exit(done.returncode)
+    _show([tool("systemctl"), "--no-pager", action, *(unit.unit for unit in units)])
 
 
 def journal(units: Sequence[Unit], *options: str) -> list[str]:
     """The journalctl command for these units."""
     return [tool("journalctl"), "--no-pager", *(f"--unit={unit.unit}" for unit in units), *options]
+
+
+def _show(command: Sequence[str]) -> None:
+    """Run a command on our terminal and hand on its exit code."""
+    done = subprocess.run(command, check=False)
+    if done.returncode:
+        raise typer.Exit(done.returncode)
 
 
 def _register(action: str, help: str) -> None:
@@ -107,19 +113,19 @@ for _action, _help in (
 @app.command()
 def logs(name: Name = None) -> None:
     """Follow the journal; Ctrl-C ends."""
-    subprocess.run(journal(chosen(name), "--follow", "--lines=50"), check=False)
+    _show(journal(chosen(name), "--follow", "--lines=50"))
 
 
 @app.command("logs-tail")
 def logs_tail(name: Name = None, lines: Annotated[int, typer.Option("-n", min=1)] = 100) -> None:
     """The last lines."""
-    subprocess.run(journal(chosen(name), f"--lines={lines}"), check=False)
+    _show(journal(chosen(name), f"--lines={lines}"))
 
 
 @app.command("logs-errors")
 def logs_errors(name: Name = None, lines: Annotated[int, typer.Option("-n", min=1)] = 100) -> None:
     """Recent errors only."""
-    subprocess.run(journal(chosen(name), "--priority=err", f"--lines={lines}"), check=False)
+    _show(journal(chosen(name), "--priority=err", f"--lines={lines}"))
 
 
 @app.command("logs-grep")
@@ -127,8 +133,7 @@ def logs_grep(pattern: Annotated[str, typer.Argument(help="A regular expression.
     """Lines of today's journal that match a pattern."""
     if not pattern:
         raise typer.BadParameter("a pattern is needed, for example PATTERN='Greek'", param_hint="PATTERN")
-    done = subprocess.run(journal(chosen(None), "--since=today", f"--grep={pattern}"), check=False)
-    raise typer.Exit(done.returncode)
+    _show(journal(chosen(None), "--since=today", f"--grep={pattern}"))
 
 
 @app.command("logs-clear")
@@ -136,8 +141,8 @@ def logs_clear(yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] =
     """Drop rotated journal files of this machine, after a question."""
     if not yes and not typer.confirm("This removes archived journal files of every service on this machine. Go on?"):
         raise typer.Exit(1)
-    subprocess.run([tool("journalctl"), "--rotate"], check=False)
-    subprocess.run([tool("journalctl"), "--vacuum-time=1s"], check=False)
+    _show([tool("journalctl"), "--rotate"])
+    _show([tool("journalctl"), "--vacuum-time=1s"])
 
 
 @app.command()
@@ -176,10 +181,22 @@ def _recent(unit: Unit, priority: str) -> list[str]:
     messages = []
     for line in done.stdout.splitlines():
         try:
-            messages.append(str(json.loads(line).get("MESSAGE", ""))[:200])
+            messages.append(_readable(str(json.loads(line).get("MESSAGE", "")))[:200])
         except ValueError:
             continue
     return messages
+
+
+def _readable(message: str) -> str:
+    """A line of our JSON log as phrase and fields; anything else as it is."""
+    try:
+        fields = json.loads(message)
+    except ValueError:
+        return message
+    if not isinstance(fields, dict) or "event" not in fields:
+        return message
+    rest = {name: value for name, value in fields.items() if name not in ("event", "timestamp", "level", "service")}
+    return " ".join([str(fields["event"]), *(f"{name}={value}" for name, value in rest.items())])
 
 
 def unit_text(

@@ -4,6 +4,7 @@ systemd is not process 1 in a test container, so the calls go to a recording sta
 the unit files themselves are checked by the real systemd-analyze where it is installed.
 """
 
+import json
 import os
 import shutil
 import subprocess
@@ -12,9 +13,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+import zerogex
 from zerogex.cli import service
 
 runner = CliRunner()
+ROOT = Path(zerogex.__file__).parents[2]
+ZEROGEX = ".venv/bin/zerogex"
 
 
 @pytest.fixture
@@ -55,6 +59,7 @@ def recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         script.write_text(f'#!/bin/sh\necho "{program} $*" >> "{calls}"\n')
         script.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr(service, "BOOTED", tmp_path)
     return calls
 
 
@@ -91,10 +96,12 @@ def test_an_unknown_name_is_a_usage_error(recorded: Path) -> None:
 
 
 def test_without_systemd_one_sentence_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    result = runner.invoke(service.app, ["start"])
-    assert isinstance(result.exception, service.ServiceManagerMissing)
-    assert "zerogex up" in str(result.exception)
+    monkeypatch.setattr(service, "BOOTED", tmp_path / "nowhere")
+    for action in ("start", "status", "health", "logs", "logs-tail"):
+        result = runner.invoke(service.app, [action])
+        assert isinstance(result.exception, service.ServiceManagerMissing)
+        assert "zerogex up" in str(result.exception)
+        assert result.exception.exit_code == 69
 
 
 def test_health_names_state_and_fails_when_a_service_is_down(recorded: Path) -> None:
@@ -102,3 +109,64 @@ def test_health_names_state_and_fails_when_a_service_is_down(recorded: Path) -> 
     assert result.exit_code == 1
     assert "api" in result.output
     assert "errors" in result.output
+
+
+def test_health_shows_the_phrases_of_recent_errors(recorded: Path, tmp_path: Path) -> None:
+    line = {"MESSAGE": json.dumps({"event": "spool not writable", "level": "error", "file": "/x"})}
+    (tmp_path / "bin/journalctl").write_text(f"#!/bin/sh\ncat <<'END'\n{json.dumps(line)}\nEND\n")
+    assert "    spool not writable file=/x" in runner.invoke(service.app, ["health", "api"]).output.splitlines()
+
+
+def test_install_opens_the_log_folder_and_says_what_is_missing(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("ZEROGEX_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("LOG_DIR", str(tmp_path / "logs"))
+    monkeypatch.setenv("ZEROGEX_ENV_FILE", str(tmp_path / "none"))
+    result = runner.invoke(service.app, ["install", "--folder", str(tmp_path / "units")])
+    text = (tmp_path / "units/zerogex-api.service").read_text()
+    assert f"ReadWritePaths={tmp_path}/home {tmp_path}/logs" in text.splitlines()
+    assert (tmp_path / "home").is_dir() and (tmp_path / "logs").is_dir()
+    assert "no database is configured" in result.output
+
+
+def make(*arguments: str) -> str:
+    done = subprocess.run(["make", *arguments], cwd=ROOT, capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+@pytest.mark.parametrize("name", service.UNITS)
+def test_every_service_has_its_targets_and_each_only_forwards(name: str) -> None:
+    for action in (
+        "start",
+        "stop",
+        "restart",
+        "status",
+        "enable",
+        "disable",
+        "health",
+        "logs",
+        "logs-tail",
+        "logs-errors",
+    ):
+        assert make("-n", f"{name}-{action}").splitlines()[-1].split()[1:] == [ZEROGEX, "service", action, name]
+
+
+def test_short_forms_reach_all_services_and_help_lists_every_target() -> None:
+    help = make("help")
+    assert "Services under systemd" in help.splitlines()
+    for action in ("start", "stop", "restart", "status", "health", "logs", "logs-tail", "logs-errors"):
+        assert make("-n", action).splitlines()[-1].split()[1:] == [ZEROGEX, "service", action]
+        assert f"api-{action}" in help.split()
+        assert action in help.split()
+    assert {"logs-grep", "logs-clear", "service-install"} <= set(help.split())
+
+
+def test_a_pattern_reaches_the_program_as_typed(tmp_path: Path) -> None:
+    pattern = (
+        f"a b; touch {tmp_path}/owned; $(shell touch {tmp_path}/owned) `touch {tmp_path}/owned` 'q' \"d\" $HOME end$"
+    )
+    program = tmp_path / "zerogex"
+    program.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    program.chmod(0o755)
+    said = make("--no-print-directory", "logs-grep", f"ZEROGEX={program}", "READY=Makefile", f"PATTERN={pattern}")
+    assert said.splitlines()[-1] == pattern
+    assert not (tmp_path / "owned").exists()
