@@ -25,7 +25,7 @@ test: $(DEV) ## Set everything up, then ruff, mypy and every test
 setup: $(READY) ## Only install
 
 help: ## This list
-	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9 -]+:.*## / {printf "  %-22s %s\n", $$1, $$2}' Makefile
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9 -]+:.*## / {n = split($$1, name, " "); for (i = 1; i <= n; i++) printf "  %-22s %s\n", name[i], $$2}' Makefile
 
 ##@ Run one part
 .PHONY: run-ingest run-analytics run-analytics-once run-serve run-simulator run-config
