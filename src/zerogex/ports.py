@@ -111,8 +111,45 @@ class Notice:
     underlying: str
 
 
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A customer's right to ask.  The key's text is shown once and stored nowhere; times are the machine's."""
+
+    key_id: str  # public: the part of the key before its secret
+    name: str
+    scopes: tuple[str, ...]
+    requests_per_minute: int
+    created_at: datetime | None = None
+    expires_at: datetime | None = None
+    revoked_at: datetime | None = None
+    last_used_at: datetime | None = None
+
+
+class KeyStore(Protocol):
+    """API keys by the SHA-256 of their text."""
+
+    def add(self, key: ApiKey, digest: bytes) -> None:
+        """Remember a new key."""
+
+    def find(self, digest: bytes) -> ApiKey | None:
+        """The key of a digest, if it is good now; None for revoked, expired and unknown ones alike."""
+
+    def all(self) -> Sequence[ApiKey]:
+        """Every key ever made, newest last."""
+
+    def revoke(self, key_id: str, at: datetime | None = None) -> bool:
+        """End a key now, or let it expire at an instant; False where there is no such key in force."""
+
+    def note_use(self, key_id: str) -> None:
+        """Remember that a key was used now."""
+
+
 class Store(Protocol):
     """Durable memory.  Calls block; asyncio callers use `asyncio.to_thread`.  All are safe from several threads."""
+
+    @property
+    def api_keys(self) -> KeyStore:
+        """Who may ask over the network."""
 
     def feed_state(self) -> FeedState | None:
         """Where this database's data comes from; None before the first ingest."""

@@ -22,6 +22,7 @@ from zerogex.domain.finding import Finding
 from zerogex.errors import OriginConflict, StoreError, StoreUnavailable
 from zerogex.ports import FeedState, MinuteBatch, Notice
 from zerogex.store import analysis_rows, latest, migrate, minutes
+from zerogex.store.api_keys import ApiKeyTable
 from zerogex.store.config import DatabaseConfig
 from zerogex.store.connections import Connection, ConnectionPool
 from zerogex.store.failures import Refused, in_our_words, is_connection_lost, is_no_partition
@@ -53,6 +54,7 @@ class PostgresStore:
         self._listeners = Listeners(config)
         self._days = minutes.DayPartitions()
         self._on_step = on_step
+        self.api_keys = ApiKeyTable(self._do)
         self._writer = f"{os.getpid()}-{uuid4().hex}"  # whose memory the latest rows mirror
 
     # --- the schema ---
