@@ -68,6 +68,10 @@ def analyze(
 ) -> None:
     """Turn the stored chain into gex_summary and gex_calculations, on an interval."""
     loaded = start("analyze", {"analytics_underlying": underlying, "analytics_interval": interval}, debug=debug)
+    if not loaded.settings.gex_enabled or not (once or loaded.settings.analytics_enabled):
+        typer.echo("zerogex: analytics is off (GEX_ENABLED or ANALYTICS_ENABLED is false)", err=True)
+        systemd.ready()  # an end as it was asked for, not a failed start
+        return
     run_until_stopped(_analyze(loaded, once=once, output=output))
 
 
@@ -108,6 +112,7 @@ def serve(
 
 
 async def _serve(loaded: Loaded) -> None:
+    from zerogex.serving.access import check_keys
     from zerogex.serving.app import create_app
     from zerogex.serving.server import serve_until_cancelled
 
@@ -117,6 +122,7 @@ async def _serve(loaded: Loaded) -> None:
         app.open_store(loaded, migrate=True) as store,
         FeedClock(store) as clock,
     ):
+        check_keys(config, store.api_keys)
         page = create_app(measure.measured_store(store, meter), lambda: clock, config, meter)
         await serve_until_cancelled(page, config, systemd.ready)
 
