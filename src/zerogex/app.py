@@ -332,6 +332,10 @@ def serving_config(settings: Settings) -> ServingConfig:
         symbols=settings.underlyings,
         version=__version__,
         allow_remote=settings.serve_behind_proxy,
+        allowed_hosts=settings.allowed_hosts,
+        tls_cert=settings.serve_tls_cert,
+        tls_key=settings.serve_tls_key,
+        chain_to_keys=settings.serve_chain_to_keys,
         analysis=_analysis_config(settings),
         bucket_seconds=settings.aggregation_bucket_seconds,
     )

@@ -173,7 +173,17 @@ class Settings(BaseSettings):
     )
     serve_host: str = setting("127.0.0.1", PL, "Address the page and the API listen on.")
     serve_behind_proxy: bool = setting(
-        False, PL, "A proxy with TLS and authentication stands before SERVE_HOST, which may then be any address."
+        False, PL, "A proxy with TLS stands before SERVE_HOST, which may then be any address; callers need API keys."
+    )
+    serve_tls_cert: Path | None = setting(
+        None, PL, "Certificate chain (PEM), to serve TLS; callers need API keys.", example="/etc/zerogex/cert.pem"
+    )
+    serve_tls_key: Path | None = setting(None, PL, "Its private key (PEM).", example="/etc/zerogex/key.pem")
+    serve_allowed_hosts: str | None = setting(
+        None, PL, "Names callers may call this server by, comma separated.", example="gex.example.org"
+    )
+    serve_chain_to_keys: bool = setting(
+        False, PL, "Give raw vendor quotes to API keys with scope chain; check your licence first."
     )
     serve_port: int = setting(8642, PL, "Port of the page and the API; 0 picks a free one.", ge=0, le=65535)
 
@@ -211,7 +221,7 @@ class Settings(BaseSettings):
             raise ValueError("expected one symbol or several separated by commas")
         return value
 
-    @field_validator("zerogex_home", "log_dir")
+    @field_validator("zerogex_home", "log_dir", "serve_tls_cert", "serve_tls_key")
     @classmethod
     def _home(cls, value: Path | None) -> Path | None:
         return value.expanduser().absolute() if value else value
@@ -237,6 +247,11 @@ class Settings(BaseSettings):
     def underlyings(self) -> tuple[str, ...]:
         """The symbols to follow."""
         return _symbols(self.stream_underlying)
+
+    @property
+    def allowed_hosts(self) -> tuple[str, ...]:
+        """SERVE_ALLOWED_HOSTS as names."""
+        return tuple(_words(self.serve_allowed_hosts or ""))
 
     @property
     def analysed(self) -> tuple[str, ...]:

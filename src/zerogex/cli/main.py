@@ -20,6 +20,7 @@ from zerogex.cli import (
     doctor,
     flow,
     gex,
+    keys,
     option,
     probe,
     quality,
@@ -70,6 +71,7 @@ app.command("iv")(option.iv)
 app.add_typer(db.app, name="db")
 app.add_typer(service.app, name="service")
 app.add_typer(auth.app, name="auth")
+app.add_typer(keys.app, name="keys")
 
 
 def main() -> None:

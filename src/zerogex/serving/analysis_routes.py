@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from zerogex.serving import chain_views, views
+from zerogex.serving.access import Caller, caller_of
 from zerogex.serving.analyses import Analyses
 from zerogex.serving.asked import MAX_ROWS, As, Asked, Cursor, Limit, cursor_of, place
 from zerogex.serving.board import Board
@@ -23,7 +24,7 @@ def install(router: APIRouter, board: Board, analyses: Analyses) -> None:
     for name, view in views.VIEWS.items():
         _view(router, board, analyses, name, view)
     _smile(router, analyses)
-    _chain(router, analyses)
+    _chain(router, board, analyses)
 
 
 def _view(
@@ -57,17 +58,26 @@ def _smile(router: APIRouter, analyses: Analyses) -> None:
         return respond(request, body, answered.version, form, lambda: views.smile_rows(body))
 
 
-def _chain(router: APIRouter, analyses: Analyses) -> None:
+def _chain(router: APIRouter, board: Board, analyses: Analyses) -> None:
     @router.get("/{symbol}/chain", tags=["market"])
     async def chain(
         request: Request, question: Asked, limit: Limit = MAX_ROWS, cursor: Cursor = None, form: As = Format.JSON
     ) -> Response:
         """Every contract with its quote, volatility and Greeks.  Vendor quotes: for keys only where switched on."""
+        check_licence(caller_of(request), board.config.chain_to_keys)
         answered = await analyses.answer(question)
         rows = chain_views.chain_rows(chain_views.selected(answered))
         rows, following = page(rows, _CHAIN_KEY, limit, cursor)
         body = chain_views.quotes(answered, rows) | {"next_cursor": following}
         return respond(request, body, f"{answered.version}-{limit}-{cursor or ''}", form, lambda: rows)
+
+
+def check_licence(caller: Caller, switched_on: bool) -> None:
+    """Vendor quotes are licensed to the account holder; raises Problem 403 for a key that may not have them."""
+    if caller.key is None or (switched_on and caller.may("chain")):
+        return
+    hint = "Derived data is what keys get: strikes, heatmap, smile.  The operator can switch quotes on for a key."
+    raise Problem(403, "not_licensed", "Raw quotes of the vendor are not for this key.", hint)
 
 
 def page(rows: list[Row], key: tuple[str, ...], limit: int, cursor: str | None) -> tuple[list[Row], str | None]:

@@ -18,11 +18,13 @@ from zerogex.clock import Clock
 from zerogex.metrics import Meter
 from zerogex.ports import Store
 from zerogex.serving import page, problems
+from zerogex.serving.access import Access
 from zerogex.serving.board import Board
 from zerogex.serving.config import ServingConfig
 from zerogex.serving.guard import Guard
 from zerogex.serving.hub import Hub
 from zerogex.serving.metrics import RequestMeter
+from zerogex.serving.quota import Quotas
 from zerogex.serving.routes import api
 from zerogex.serving.watcher import Watcher
 from zerogex.serving.websocket import converse
@@ -65,6 +67,8 @@ def create_app(store: Store, clock: Callable[[], Clock], config: ServingConfig, 
 
     app.router.add_websocket_route("/ws", ws)
     page.mount(app)
+    if config.needs_keys:
+        app.add_middleware(Access, keys=store.api_keys, quotas=Quotas())
     app.add_middleware(Guard, hosts=config.hosts)
     if meter is not None:
         app.add_middleware(RequestMeter, meter=meter)
@@ -86,4 +90,6 @@ def server_options(config: ServingConfig) -> dict[str, Any]:
         "access_log": False,
         "log_config": None,
         "lifespan": "on",
+        "ssl_certfile": config.tls_cert,
+        "ssl_keyfile": config.tls_key,
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -22,7 +22,15 @@ class Problem(Exception):
     """An answer that is not the one asked for: what is so, and what to do."""
 
     def __init__(
-        self, status: int, code: str, detail: str, hint: str, *, retry_after_s: int | None = None, **extra: Any
+        self,
+        status: int,
+        code: str,
+        detail: str,
+        hint: str,
+        *,
+        retry_after_s: int | None = None,
+        headers: Mapping[str, str] | None = None,
+        **extra: Any,
     ) -> None:
         super().__init__(detail)
         self.status = status
@@ -30,6 +38,7 @@ class Problem(Exception):
         self.detail = detail
         self.hint = hint
         self.retry_after_s = retry_after_s
+        self.headers = headers or {}
         self.extra = extra
 
     def document(self, instance: str | None = None) -> dict[str, Any]:
@@ -48,7 +57,7 @@ class Problem(Exception):
 
     def response(self, request: Request) -> Response:
         """The document as an HTTP answer that no cache keeps."""
-        headers = {"Cache-Control": "no-store"}
+        headers = {"Cache-Control": "no-store", **self.headers}
         if self.retry_after_s is not None:
             headers["Retry-After"] = str(self.retry_after_s)
         body = msgspec.json.encode(self.document(request.url.path))

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request, Response
 
 from zerogex.ports import Store
 from zerogex.serving import analysis_routes, flow_routes, heatmap_routes, time_routes, views
+from zerogex.serving.access import caller_of
 from zerogex.serving.analyses import Analyses
 from zerogex.serving.asked import As
 from zerogex.serving.board import Board
@@ -58,6 +59,25 @@ def _about_server(router: APIRouter, board: Board, hub: Hub) -> None:
     async def version(request: Request) -> Response:
         """Which program this is, and which run of it (WebSocket sequence numbers belong to a run)."""
         return answer(request, {"name": "zerogex", "version": board.config.version, "epoch": hub.epoch}, hub.epoch)
+
+    @router.get("/me", tags=["server"])
+    async def me(request: Request) -> Response:
+        """Who asks: the key, what it may, and what is left of its quota; without a key, the machine's own user."""
+        caller = caller_of(request)
+        body: dict[str, Any] = {"access": "local", "key": None, "scopes": ["data", "chain"], "quota": None}
+        if caller.key is not None and caller.standing is not None:
+            key, left = caller.key, caller.standing
+            body = {
+                "access": "key",
+                "key": {name: getattr(key, name) for name in ("key_id", "name", "created_at", "expires_at")},
+                "scopes": [scope for scope in key.scopes if scope != "chain" or board.config.chain_to_keys],
+                "quota": {
+                    "requests_per_minute": left.limit,
+                    "remaining": left.remaining,
+                    "reset_seconds": left.reset_s,
+                },
+            }
+        return Response(encode(body), headers={"Cache-Control": "no-store"}, media_type="application/json")
 
 
 def _about_all(router: APIRouter, board: Board) -> None:

@@ -24,7 +24,7 @@ class ApiKeyTable:
         """Remember a new key by the digest of its text."""
         names = ("key_id", "name", "requests_per_minute", "expires_at")
         named = {name: getattr(key, name) for name in names} | {"digest": digest, "scopes": list(key.scopes)}
-        self._do(lambda connection: connection.execute(_sql("add_key"), named))
+        self._write("add_key", named)
 
     def find(self, digest: bytes) -> ApiKey | None:
         """The key of a digest, if it is good now; None for revoked, expired and unknown ones alike."""
@@ -42,7 +42,14 @@ class ApiKeyTable:
 
     def note_use(self, key_id: str) -> None:
         """Remember that a key was used now."""
-        self._do(lambda connection: connection.execute(_sql("note_key_use"), {"key_id": key_id}))
+        self._write("note_key_use", {"key_id": key_id})
+
+    def _write(self, name: str, named: dict[str, Any]) -> None:
+        def write(connection: Connection) -> None:
+            with connection.transaction():
+                connection.execute(_sql(name), named)
+
+        self._do(write)
 
     def _read(self, name: str, **parameters: Any) -> list[tuple[Any, ...]]:
         def read(connection: Connection) -> list[tuple[Any, ...]]:
