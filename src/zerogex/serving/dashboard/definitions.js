@@ -117,7 +117,7 @@ export const HEADLINE = [
     source: "src/zerogex/analytics/expected_move.py",
   },
   {
-    field: "put_call_ratio_oi", name: "Put/call (open int.)", swatch: "soft",
+    field: "put_call_ratio_oi", name: "Put/call (OI)", swatch: "soft",
     value: (s) => f.ratio(s.put_call_ratio_oi),
     sub: (s) => s.coverage ? `${f.count(s.coverage.open_interest)} open` : "",
     definition: "Open put contracts divided by open call contracts, over the live contracts followed here. Open interest is the morning's print: positions at yesterday's close.",

@@ -1,11 +1,12 @@
 // The one dialog: explanations and help.
 
 import { byId, el } from "./dom.js";
+import { VIEWS } from "./views.js";
 
 const KEYS = [
-  ["/", "choose the underlying"], ["1 … 4", "go to price, strikes, profile, expirations"],
-  ["m", "next measure by strike"], ["l", "live: newest minute, fresh connection"],
-  ["t", "dark or light"], ["?", "this help"], ["Esc", "close"],
+  ["/", "choose the underlying"], ["1 … 9", VIEWS.map((view) => view.title.toLowerCase()).join(", ")],
+  ["← →", "one minute back or on: the whole page as of then"], ["l", "live again: the newest minute"],
+  ["m", "next measure by strike"], ["t", "dark or light"], ["?", "this help"], ["Esc", "close"],
 ];
 
 export function openDialog(title, body) {
@@ -19,6 +20,7 @@ export function openDialog(title, body) {
 export function openHelp() {
   openDialog("Help", el("div", {},
     el("p", {}, "Each number at the top explains itself when you click it: what it is, its unit and formula, what it rests on, and where it is computed."),
+    el("p", {}, "The address of the page holds all that you choose (underlying, view, expirations, measure, dealer model, range, time, theme): a link shows the same. PNG and CSV beside a title save what the panel shows."),
     el("h2", {}, "Keys"),
     el("dl", {}, ...KEYS.flatMap(([key, what]) => [el("dt", {}, el("kbd", {}, key)), el("dd", {}, what)]))));
 }

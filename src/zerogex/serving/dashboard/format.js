@@ -32,6 +32,9 @@ export const count = (value) => known(value) ? Math.round(value).toLocaleString(
 export const ratio = (value) => known(value) ? value.toFixed(2) : NONE;
 export const percent = (value, digits = 1) => known(value) ? `${value.toFixed(digits).replace("-", MINUS)} %` : NONE;
 
+/** 1.234 → "+1.23", −1.234 → "−1.23" */
+export const signed = (value, digits = 2) => known(value) ? `${value < 0 ? MINUS : value > 0 ? "+" : ""}${price(Math.abs(value), digits)}` : NONE;
+
 /** How far a level lies from spot: "0.45 % above". */
 export function distance(level, spot) {
   if (!known(level) || !known(spot) || spot === 0) return "";
@@ -54,4 +57,7 @@ export const minute = (value) => value == null ? NONE : minuteParts.format(insta
 export const dayAndTime = (value) => value == null ? NONE : `${dayParts.format(instant(value))}, ${minuteParts.format(instant(value))} ET`;
 /** "2026-02-20" → "Feb 20, 26": a calendar day, no time zone. */
 export const day = (iso) => iso == null ? NONE : dateOnly.format(new Date(`${iso}T00:00:00Z`));
+const shortParts = new Intl.DateTimeFormat("en-US", { timeZone: "UTC", month: "short", day: "numeric" });
+/** "2026-02-20" → "Feb 20" */
+export const shortDay = (iso) => iso == null ? NONE : shortParts.format(new Date(`${iso}T00:00:00Z`));
 export const marketDay = (value) => dayParts.format(instant(value));

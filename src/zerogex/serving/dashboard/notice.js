@@ -6,7 +6,7 @@ import * as f from "./format.js";
 const TONES = { live: "good", simulated: "good", replay: "good", delayed: "warn", closed: "idle", stale: "bad" };
 
 /** The worst thing that is so now, as {tone, what, todo}; null when there is none. */
-export function trouble({ link, summary, problem, face, empty }) {
+export function trouble({ link, summary, problem, face, empty, at }) {
   const last = summary ? ` The numbers are those of ${f.dayAndTime(summary.data_timestamp)}.` : "";
   if (link === "lost") {
     return { tone: "bad", what: "Connection to the server lost.", todo: `Trying again by itself.${last} See that \`zerogex serve\` (or \`zerogex up\`) runs.` };
@@ -16,6 +16,9 @@ export function trouble({ link, summary, problem, face, empty }) {
   }
   if (empty) {
     return { tone: "calm", what: "No data yet.", todo: "Start the feed: `zerogex up` for everything (simulated where there are no credentials), or `zerogex ingest`." };
+  }
+  if (at !== null) {
+    return problem ? { tone: "warn", what: problem.detail ?? problem.title, todo: `${problem.hint ?? ""} Press \`l\` for live.`.trim() } : null;
   }
   if (problem) {
     return { tone: problem.code === "waiting_for_data" ? "calm" : "warn", what: problem.detail, todo: problem.hint };
@@ -41,9 +44,10 @@ export function showNotice(now) {
   prose(byId("notice-do"), now.todo);
 }
 
-/** The two chips and the SIMULATED mark, from the newest face of the clock. */
-export function showFace(face, link) {
+/** The two chips and the SIMULATED mark, from the newest face of the clock; of a past minute from its summary. */
+export function showFace(now, link, past) {
   const [session, state] = [byId("session"), byId("state")];
+  const face = past ? { ...past, market_time: past.as_of ?? past.data_timestamp, heard: performance.now() } : now;
   byId("simulated").hidden = !face?.simulated;
   if (!face) return;
   const elapsed = (performance.now() - face.heard) / 1000 * (face.clock_speed ?? 1);

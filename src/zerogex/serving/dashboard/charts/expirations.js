@@ -2,20 +2,23 @@
 
 import { legend } from "../dom.js";
 import * as f from "../format.js";
-import { axis, base, newChart, palette } from "./palette.js";
+import { axis, base, fit, newChart, palette, picture } from "./palette.js";
 
 export class ExpirationsChart {
-  #element; #list; #chart = null;
+  #element; #list; #chart = null; #rows = [];
 
   constructor(element, list) { this.#element = element; this.#list = list; }
 
-  clear() { this.#chart?.clear(); }
+  clear() { this.#chart?.clear(); this.#rows = []; }
+  image() { return picture(this.#chart); }
+  table() { return this.#rows; }
 
   /** Draw an `expirations` payload. */
   draw(data) {
     this.#chart ??= newChart(this.#element);
+    fit(this.#chart, this.#element);
     const colors = palette();
-    const rows = data.by_expiration ?? [];
+    const rows = this.#rows = data.by_expiration ?? [];
     const money = (value) => f.compact(value);
     const bar = (name, color, field) => ({
       name, type: "bar", barGap: "-100%", barMaxWidth: 44, silent: true, itemStyle: { color: colors[color] }, data: rows.map((row) => row[field]),

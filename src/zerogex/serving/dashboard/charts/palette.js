@@ -2,7 +2,7 @@
 
 export function palette() {
   const style = getComputedStyle(document.documentElement);
-  const names = ["ground", "panel", "raised", "line", "ink", "soft", "faint", "call", "put", "flip", "spot", "pain", "net"];
+  const names = ["ground", "panel", "raised", "line", "ink", "soft", "faint", "call", "put", "flip", "spot", "pain", "net", "cold", "hot"];
   return Object.fromEntries(names.map((name) => [name, style.getPropertyValue(`--${name}`).trim()]));
 }
 
@@ -38,4 +38,12 @@ export function axis(colors, more) {
     splitLine: { lineStyle: { color: colors.line, width: 1 } },
     ...more,
   };
+}
+
+/** What an ECharts instance shows, as a canvas for a file. */
+export const picture = (chart) => chart ? chart.renderToCanvas({ pixelRatio: 2, backgroundColor: palette().panel }) : null;
+
+/** Take the size of an element that was hidden or resized, before places in it are computed. */
+export function fit(chart, element) {
+  if (element.clientWidth && (chart.getWidth() !== element.clientWidth || chart.getHeight() !== element.clientHeight)) chart.resize();
 }

@@ -22,22 +22,26 @@ export class PriceChart {
     this.#drawLevels();
   }
 
-  /** Take minutes from the API; `whole` says these are all. */
-  take(bars, whole) {
+  image() { return this.#chart?.takeScreenshot() ?? null; }
+  table() { return [...this.#bars.values()].filter((bar) => !bar.forming); }
+
+  /** Take minutes from the API; `whole` says these are all; those not `shown` now wait in the page. */
+  take(bars, whole, shown = true) {
+    if (!shown) return;
     if (whole) this.#bars.clear();
     for (const bar of bars) this.#bars.set(Date.parse(bar.timestamp) / 1000, bar);
   }
 
   /** Draw minutes and the levels of a summary; the minute under way is built from the spots seen in it. */
-  draw(summary) {
+  draw(summary, live = true) {
     this.#make();
-    this.#grow(summary);
+    if (live) this.#grow(summary);
     const rows = [...this.#bars].sort((a, b) => a[0] - b[0])
       .map(([time, { open, high, low, close }]) => ({ time, open, high, low, close }));
     const newest = rows.at(-1);
-    const key = `${rows.length} ${rows[0]?.time} ${rows.at(-2)?.time} ${rows.at(-2)?.close}`;
+    const key = `${live} ${rows.length} ${rows[0]?.time} ${rows.at(-2)?.time} ${rows.at(-2)?.close}`;
     if (key !== this.#drawn) {
-      const first = this.#drawn === "";
+      const first = this.#drawn === "" || this.#drawn.startsWith("true") !== live || !live;
       this.#candles.setData(rows);
       if (first) this.live();
       this.#drawn = key;

@@ -3,20 +3,24 @@
 import { legend } from "../dom.js";
 import * as f from "../format.js";
 import { levelsOf, markLines } from "./levels.js";
-import { axis, base, fade, newChart, palette } from "./palette.js";
+import { axis, base, fade, fit, newChart, palette, picture } from "./palette.js";
 
 export class ProfileChart {
-  #element; #list; #chart = null;
+  #element; #list; #chart = null; #rows = [];
 
   constructor(element, list) { this.#element = element; this.#list = list; }
 
-  clear() { this.#chart?.clear(); }
+  clear() { this.#chart?.clear(); this.#rows = []; }
+  image() { return picture(this.#chart); }
+  table() { return this.#rows; }
 
   /** Draw a `profile` payload. */
   draw(data) {
     this.#chart ??= newChart(this.#element);
+    fit(this.#chart, this.#element);
     const colors = palette();
     const { spots = [], net_gex: values = [] } = data.profile ?? {};
+    this.#rows = spots.map((spot, i) => ({ spot, net_gex: values[i] }));
     const range = [spots[0] ?? 0, spots.at(-1) ?? 1];
     const money = (value) => f.compact(value);
     const area = (color, part) => ({

@@ -4,24 +4,27 @@ import { legend } from "../dom.js";
 import { MEASURES } from "../definitions.js";
 import * as f from "../format.js";
 import { levelsOf, markLines, window as visible } from "./levels.js";
-import { axis, base, newChart, palette } from "./palette.js";
+import { axis, base, fit, newChart, palette, picture } from "./palette.js";
 
 const LEVELS = ["spot", "gamma_flip", "call_wall", "put_wall"];
 
 export class StrikesChart {
-  #element; #list; #chart = null;
+  #element; #list; #chart = null; #rows = [];
 
   constructor(element, list) { this.#element = element; this.#list = list; }
 
-  clear() { this.#chart?.clear(); }
+  clear() { this.#chart?.clear(); this.#rows = []; }
+  image() { return picture(this.#chart); }
+  table() { return this.#rows; }
 
-  /** Draw a `strikes` payload in one of the MEASURES. */
+  /** Draw rows by strike (a `strikes` payload, or sums of cells) in one of the MEASURES. */
   draw(data, measureName) {
     this.#chart ??= newChart(this.#element);
+    fit(this.#chart, this.#element);
     const colors = palette();
     const measure = MEASURES[measureName] ?? MEASURES.gex;
     const levels = levelsOf(data, LEVELS);
-    const rows = data.by_strike;
+    const rows = this.#rows = data.by_strike;
     const range = visible(rows, data.spot, (row) => row.gross_gex ?? 0, levels);
     const money = (value) => f.compact(value, { unit: measure.money ? "$" : "", sign: false });
     const put = (row) => measure.mirror ? -row[measure.put] : row[measure.put];
