@@ -120,13 +120,14 @@ async def test_metrics_of_ingest_are_those_of_the_table_and_grow_with_what_is_st
         environment |= {
             "TRADESTATION_API_URL": simulator.url,
             "METRICS_ENABLED": "true",
+            "METRICS_HOST": "127.0.0.2",
             "METRICS_PORT": str(unused_tcp_port),
             "NOTIFY_SOCKET": manager.path,
         }
         async with process("ingest", environment) as running:
             await manager.hear("READY=1")
             async with asyncio.timeout(PATIENCE_S), httpx2.AsyncClient(trust_env=False) as http:
-                url = f"http://127.0.0.1:{unused_tcp_port}/metrics"
+                url = f"http://127.0.0.2:{unused_tcp_port}/metrics"
                 while (found := samples((await http.get(url)).text)).get("options_stored_total", 0) == 0:  # noqa: ASYNC110
                     await asyncio.sleep(0.1)
                 elsewhere = await http.get(url.removesuffix("metrics"))
@@ -156,7 +157,7 @@ async def test_a_port_that_is_taken_costs_the_metrics_and_nothing_else(environme
 
 @pytest.fixture
 def unused_tcp_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
+    with socket.create_server(("127.0.0.2", 0)) as free:
         return free.getsockname()[1]
 
 
