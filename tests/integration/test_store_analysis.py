@@ -32,6 +32,7 @@ from zerogex.domain.exposure import (
     Totals,
     Wall,
 )
+from zerogex.domain.finding import Finding, FindingKind, Severity
 from zerogex.ports import Notice
 from zerogex.store.config import DatabaseConfig
 from zerogex.store.postgres import PostgresStore
@@ -175,13 +176,15 @@ def filled(new_database: Callable[[], DatabaseConfig], make_chain: Callable[...,
 
     store = PostgresStore(new_database())
     evening = datetime(2026, 2, 20, 23, 59, tzinfo=UTC)
-    for minute in (MINUTE, evening, evening + timedelta(minutes=1)):
-        chain = make_chain(as_of=minute + timedelta(minutes=1))
+    for number, minute in enumerate((MINUTE, evening, evening + timedelta(minutes=1))):
+        chain = make_chain(as_of=minute + timedelta(minutes=1), volume=np.full(160, 200 * number))
         bar = MinuteBar("SPX", minute, 5010.0, 5020.0, 5000.0, 5012.5, minute.minute + 100, 50)
         store.write_minute(MinuteBatch(uuid4(), "SPX", minute, chain, (bar,)))
         store.write_analysis(analysis(), minute)
     store.write_latest(chain, np.ones(len(chain), bool))
     store.write_live(analysis(), b'{"spot": 5012.5, "totals": {"net_gex": -1e9}, "flip": {"price": null}}')
+    gap = Finding(FindingKind.GAP, "bars", MINUTE, evening, Severity.ERROR, 389, 390, "389 minutes are missing")
+    store.record_findings("SPX", MINUTE.date(), [gap])
     yield store
     store.close()
 

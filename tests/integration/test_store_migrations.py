@@ -87,7 +87,8 @@ def test_a_migration_that_fails_leaves_nothing_behind(
         store.migrate()
     with connect(database) as connection:
         assert connection.execute("SELECT to_regclass('half')").fetchone() == (None,)
-    with pytest.raises(SchemaBehind, match=f"at version {newest}, this program needs {newest + 1}; run `zerogex db migrate`"):
+    needs = f"at version {newest}, this program needs {newest + 1}; run `zerogex db migrate`"
+    with pytest.raises(SchemaBehind, match=needs):
         store.check_schema()
     monkeypatch.undo()
     store.check_schema()

@@ -87,7 +87,7 @@ def _finding(kind: FindingKind, subject: str, day: date, affected: int, rows: in
     share = affected / rows if rows else 0.0
     warning, error = LIMITS[kind]
     severity = Severity.ERROR if share >= error else Severity.WARNING if share >= warning else Severity.INFO
-    message = f"{affected:,} of {rows:,} contract rows ({100 * share:.1f} %) {words}"
+    message = f"{affected:,} of {rows:,} rows ({100 * share:.1f} %) {words}"
     return Finding(kind, subject, session_open(day), session_close(day), severity, affected, rows, message)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 Symbol = Annotated[str | None, typer.Option("--underlying", "-u", help="Only this symbol.")]
 Form = Annotated[Output, typer.Option("-o", "--output", help="table, json, csv or ndjson.")]
+WIDTH = 80
 SESSIONS = 20  # how far back `gaps` looks
 MARKS = {Severity.INFO: " ", Severity.WARNING: "!", Severity.ERROR: "X"}
 
@@ -170,7 +172,8 @@ def _print(report: SessionReport) -> None:
     order = [Severity.ERROR, Severity.WARNING, Severity.INFO]
     shown = sorted(report.findings, key=lambda f: (order.index(f.severity), list(FindingKind).index(f.kind)))
     for finding in shown:
-        typer.echo(f"  {MARKS[finding.severity]} {finding.message}")
+        mark = f"  {MARKS[finding.severity]} "
+        typer.echo(textwrap.fill(finding.message, WIDTH, initial_indent=mark, subsequent_indent="    "))
     if not shown:
         typer.echo("    nothing to complain of")
     typer.echo("")

@@ -66,7 +66,7 @@ def ask(config: DatabaseConfig, text: str, *, secret: Path, limit: int = 1000, t
                     if len(rows) == limit:
                         return Answer(columns, rows, True, by_reader)
                     rows.append(tuple(_utc(value) for value in row))
-                return Answer(columns or [c.name for c in cursor.description or ()], rows, False, by_reader)
+            return Answer(columns or _columns(connection, text), rows, False, by_reader)
         except psycopg.Error as error:
             if is_connection_lost(error):
                 raise
@@ -87,6 +87,13 @@ def _check(text: str) -> None:
             f"a query begins with {', '.join(_READING)}; this one begins with {rest.split()[0][:20]!r} "
             "(to change data, use zerogex db psql)"
         )
+
+
+def _columns(connection: Connection, text: str) -> list[str]:
+    """Column names of a statement that gave no rows."""
+    connection.pgconn.prepare(b"", text.encode())
+    described = connection.pgconn.describe_prepared(b"")
+    return [(described.fname(place) or b"").decode() for place in range(described.nfields)]
 
 
 def _utc(value: Any) -> Any:

@@ -76,12 +76,12 @@ def dump(config: DatabaseConfig, folder: Path, at: datetime) -> Path:
 
     Raises StoreError when neither can be written.
     """
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     stem = folder / f"{config.dbname}-{at:%Y%m%dT%H%M%SZ}"
     with connect(config, "zerogex dump") as connection:
         server = connection.info.server_version // 10_000
     pg_dump = program("pg_dump", server)
     try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if pg_dump is not None and _dumped(pg_dump, config, stem.with_suffix(".dump")):
             return stem.with_suffix(".dump")
         return _copied(config, stem.with_suffix(".csv"))

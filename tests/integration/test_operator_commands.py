@@ -1,0 +1,437 @@
+"""The operators' commands against a real PostgreSQL: what they print, refuse and leave behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import numpy as np
+import psycopg
+import pytest
+from typer.testing import CliRunner, Result
+
+from zerogex import settings
+from zerogex.cli import main, show
+from zerogex.domain.bar import MinuteBar
+from zerogex.domain.chain import OptionChain
+from zerogex.errors import ZerogexError
+from zerogex.ports import FeedState, MinuteBatch
+from zerogex.store import upkeep
+from zerogex.store.config import DatabaseConfig
+from zerogex.store.embedded import EmbeddedServer
+from zerogex.store.postgres import PostgresStore
+from zerogex.store.sql import queries
+
+MakeChain = Callable[..., OptionChain]
+Run = Callable[..., Result]
+OPEN = datetime(2026, 2, 20, 14, 30, tzinfo=UTC)
+HALF_DAY = datetime(2025, 11, 28, 14, 30, tzinfo=UTC)  # the day after Thanksgiving ends at 13:00
+
+
+@pytest.fixture
+def environment(database: DatabaseConfig, tmp_path: Path) -> dict[str, str]:
+    """What an operator's shell has: a configured database, a home of its own, a small terminal."""
+    return {
+        "DB_HOST": database.host, "DB_PORT": str(database.port), "DB_NAME": database.dbname, "DB_USER": database.user,
+        "ZEROGEX_HOME": str(tmp_path / "home"), "ZEROGEX_ENV_FILE": str(tmp_path / "none.env"), "COLUMNS": "80",
+    }  # fmt: skip
+
+
+@pytest.fixture
+def zerogex(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run a command; a ZerogexError becomes its sentence and exit code, as `main` makes it."""
+    for name in settings.Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+
+    def run(*words: str, typed: str | None = None) -> Result:
+        result = CliRunner().invoke(main.app, list(words), input=typed)
+        if isinstance(result.exception, ZerogexError):
+            result.exit_code = result.exception.exit_code
+            result.stderr_bytes = f"zerogex: {result.exception}\n".encode()
+        elif result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result
+
+    return run
+
+
+@pytest.fixture
+def filled(store: PostgresStore, make_chain: MakeChain) -> PostgresStore:
+    """Nine minutes of SPX of a simulated market; the bar of the third one and the chain of two are missing."""
+    store.announce_feed(FeedState("simulator", True, OPEN + timedelta(minutes=9), datetime.now(UTC), 0.001))
+    for number in range(9):
+        when = OPEN + timedelta(minutes=number)
+        chain = None
+        if number not in (4, 5):
+            columns = {"volume": np.full(160, 10 + 30 * number), "iv_status": np.zeros(160, int)}
+            chain = make_chain(as_of=when + timedelta(minutes=1), **columns)
+        bars = () if number == 2 else (bar(when, 1000 * number + 1000, 500 * number + 500),)
+        store.write_minute(MinuteBatch(uuid4(), "SPX", when, chain, bars))
+    store.write_latest(chain, np.ones(len(chain), bool))
+    return store
+
+
+def bar(when: datetime, up: int, down: int) -> MinuteBar:
+    return MinuteBar("SPX", when, 5010.0, 5020.0, 5000.0, 5012.5, up, down)
+
+
+def count(config: DatabaseConfig, table: str) -> int:
+    with psycopg.connect(**config.parameters()) as connection:
+        row = connection.execute(f"SELECT count(*) FROM {table}").fetchone()
+    return row[0] if row else 0
+
+
+VIEWS = [name.replace("_", "-") for name in queries()] + list(show.CALENDAR_VIEWS)
+
+
+def test_every_view_prints_with_data_and_fits_eighty_columns(zerogex: Run, filled: PostgresStore) -> None:
+    for view in VIEWS:
+        result = zerogex("show", view)
+        assert result.exit_code == 0, (view, result.output)
+        wide = [line for line in result.stdout.splitlines() if len(line.rstrip()) > 80]
+        assert not wide or view in ("options-raw", "gex-summary"), (view, wide)
+
+
+def test_every_view_of_an_empty_database_says_so_and_succeeds(zerogex: Run) -> None:
+    for view in VIEWS:
+        result = zerogex("show", view)
+        assert result.exit_code == 0, (view, result.output)
+        assert "zerogex up" in result.stderr or view == "size", (view, result.stderr)
+        assert json.loads(zerogex("show", view, "-o", "json").stdout) == [] or view == "size"
+
+
+def test_the_flow_screen_shows_four_tables_in_eighty_columns(zerogex: Run, filled: PostgresStore) -> None:
+    screen = zerogex("flow").stdout
+    for title in ("buying pressure", "Puts against calls", "Unusual prints", "Strikes with most flow", "SIMULATED"):
+        assert title in screen
+    assert max(len(line.rstrip()) for line in screen.splitlines()) <= 80
+    assert "(no rows)" not in screen
+
+
+def test_the_flow_screen_renews_itself_until_ctrl_c(environment: dict[str, str], filled: PostgresStore) -> None:
+    command = [sys.executable, "-m", "zerogex", "flow", "--watch", "0.5"]
+    child = subprocess.Popen(
+        command, env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert child.stdout is not None
+    seen = 0
+    while seen < 2:
+        seen += child.stdout.readline().startswith("Flow, ")
+    child.send_signal(signal.SIGINT)
+    _, talk = child.communicate(timeout=20)
+    assert child.returncode in (0, 130)
+    assert talk == ""
+
+
+def test_quality_names_each_gap_and_writes_it_down(zerogex: Run, filled: PostgresStore) -> None:
+    result = zerogex("quality")
+    assert result.exit_code == 0
+    assert "SPX Fri 2026-02-20: usable" in result.stdout
+    assert "9 session minutes so far; 8 bars and 7 chains stored, 1,120 contract rows" in result.stdout
+    assert "1 minute is missing from bars, 09:32 to 09:33 ET" in result.stdout
+    assert "2 minutes are missing from chains, 09:34 to 09:36 ET" in result.stdout
+    columns, rows = filled.query("findings", symbol="SPX")
+    gaps = {row[columns.index("subject")]: row for row in rows if row[columns.index("kind")] == "gap"}
+    assert gaps["chains"][columns.index("affected")] == 2
+    assert gaps["chains"][columns.index("started_at")] == OPEN + timedelta(minutes=4)
+
+
+def test_a_gap_that_was_filled_is_resolved_at_the_next_look(zerogex: Run, filled: PostgresStore) -> None:
+    zerogex("quality")
+    filled.write_bars([bar(OPEN + timedelta(minutes=2), 3000, 1500)])
+    assert "missing from bars" not in zerogex("quality").stdout
+    columns, rows = filled.query("findings")
+    resolved = {row[columns.index("subject")]: row[columns.index("resolved_at")] is not None for row in rows}
+    assert resolved["bars"]
+    assert not resolved["chains"]
+
+
+def test_gaps_follow_the_exchange_calendar(zerogex: Run, store: PostgresStore) -> None:
+    """A half day of 210 minutes, then a weekend without any, then a session followed for a minute."""
+    day = [bar(HALF_DAY + timedelta(minutes=n), n, n) for n in range(210) if n not in (7, 8)]
+    store.write_bars([*day, bar(datetime(2025, 12, 1, 14, 30, tzinfo=UTC), 1, 1)])
+    shown = json.loads(zerogex("show", "gaps", "-o", "json").stdout)
+    bars = [row for row in shown if row["missing"] == "bars"]
+    assert [(row["day"], row["from_et"], row["to_et"], row["minutes"]) for row in bars] == [
+        ("2025-11-28", "09:37", "09:39", 2), ("2025-12-01", "09:31", "16:00", 389),
+    ]  # fmt: skip
+    today = json.loads(zerogex("show", "gaps-today", "-o", "json").stdout)
+    assert {row["day"] for row in today} == {"2025-12-01"}
+
+
+def test_query_answers_in_every_form_and_says_when_it_cut(zerogex: Run, filled: PostgresStore) -> None:
+    text = "SELECT symbol, timestamp, close FROM underlying_quotes ORDER BY timestamp"
+    rows = json.loads(zerogex("query", text, "-o", "json").stdout)
+    assert rows[0] == {"symbol": "SPX", "timestamp": "2026-02-20T14:30:00Z", "close": 5012.5}
+    assert len(zerogex("query", text, "-o", "ndjson").stdout.splitlines()) == 8
+    cut = zerogex("query", text, "-o", "csv", "--limit", "3")
+    assert len(cut.stdout.splitlines()) == 4
+    assert "cut after 3 rows" in cut.stderr
+    assert "cut" not in zerogex("query", text, "--limit", "8").stderr
+    assert "2026-02-20 09:30:00 ET" in zerogex("query", text).stdout
+    assert zerogex("query", "SELECT 1 WHERE false", "-o", "csv").stdout == "?column?\n"
+    assert json.loads(zerogex("query", "SELECT 1, 2", "-o", "json").stdout) == [{"?column?": 1, "?column?_2": 2}]
+
+
+def test_query_reads_standard_input_and_the_variable_sql(
+    zerogex: Run, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert zerogex("query", "-o", "csv", typed="SELECT 41 AS n").stdout == "n\n41\n"
+    monkeypatch.setenv("SQL", "SELECT '$HOME `id` \"x\"' AS n")
+    assert zerogex("query", "-o", "csv").stdout == 'n\n"$HOME `id` ""x"""\n'
+
+
+def test_query_runs_as_a_role_that_can_only_read(zerogex: Run, environment: dict[str, str]) -> None:
+    answer = zerogex("query", "SELECT current_user, current_setting('transaction_read_only')", "-o", "csv")
+    assert answer.stdout.splitlines()[1] == "zerogex_reader,on"
+    assert answer.stderr == ""
+    secret = Path(environment["ZEROGEX_HOME"]) / "reader.password"
+    assert secret.stat().st_mode & 0o777 == 0o600
+
+
+CORPUS = [
+    "DELETE FROM underlying_quotes",
+    "DROP TABLE underlying_quotes",
+    "TRUNCATE underlying_quotes",
+    "INSERT INTO writers (underlying, holder) VALUES ('X', 'X')",
+    "SELECT 1; DELETE FROM underlying_quotes",
+    "SELECT 1;; DROP TABLE underlying_quotes",
+    "; DELETE FROM underlying_quotes",
+    "COMMIT; DELETE FROM underlying_quotes",
+    "BEGIN READ WRITE",
+    "WITH gone AS (DELETE FROM underlying_quotes RETURNING 1) SELECT * FROM gone",
+    "EXPLAIN ANALYZE DELETE FROM underlying_quotes",
+    "/* SELECT */ DELETE FROM underlying_quotes",
+    "-- SELECT 1\nDELETE FROM underlying_quotes",
+    "SELECT * INTO stolen FROM underlying_quotes",
+    "COPY underlying_quotes TO PROGRAM 'cat > /tmp/stolen'",
+    "COPY (SELECT 1) TO STDOUT",
+    "SELECT pg_read_file('/etc/passwd')",
+    "SELECT lo_import('/etc/passwd')",
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename <> current_user",
+    "SELECT set_config('role', 'zerogex', true)",
+    "SELECT set_config('transaction_read_only', 'off', true), "
+    "query_to_xml('DELETE FROM underlying_quotes', true, true, '')",
+    "SELECT query_to_xml('CREATE TABLE x (a int)', true, true, '')",
+    "DO $$ BEGIN DELETE FROM underlying_quotes; END $$",
+    "SET ROLE zerogex",
+    "RESET ROLE",
+    "CALL something()",
+    "SELECT ensure_day('underlying_quotes', '2030-01-01')",
+    "SELECT nextval('x'); --",
+    "VACUUM",
+    "ALTER ROLE zerogex_reader SUPERUSER",
+    "SELECT rolpassword FROM pg_authid",
+    "SELECT 1 FROM underlying_quotes FOR UPDATE",
+]
+
+
+@pytest.mark.parametrize("text", CORPUS)
+def test_query_changes_nothing(text: str, zerogex: Run, store: PostgresStore, database: DatabaseConfig) -> None:
+    store.write_bars([bar(OPEN, 1, 1)])
+    result = zerogex("query", "--", text)
+    assert result.exit_code == 65, result.output
+    assert result.stdout == ""
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert count(database, "underlying_quotes") == 1
+    assert count(database, "writers") == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "there is no SQL to run"),
+        ("  -- nothing\n", "there is no SQL to run"),
+        ("SELECT * FORM latest", 'syntax error at or near "FORM" (at character 10)'),
+        ("SELECT * FROM nowhere", 'relation "nowhere" does not exist'),
+        ("SELECT clos FROM underlying_quotes", "Perhaps you meant to reference"),
+        ("SELECT 1/0", "division by zero"),
+        ("SELECT 1; SELECT 2", "more than one statement"),
+        ("HELLO", "this one begins with 'HELLO'"),
+    ],
+)
+def test_bad_sql_is_one_sentence_and_exit_code_65(text: str, sentence: str, zerogex: Run) -> None:
+    result = zerogex("query", text)
+    assert (result.exit_code, result.stdout) == (65, "")
+    assert sentence in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_a_query_that_takes_too_long_is_stopped(database: DatabaseConfig, tmp_path: Path) -> None:
+    from zerogex.store.reader import BadQuery, ask
+
+    with pytest.raises(BadQuery, match=r"took longer than 0\.2 s and was stopped"):
+        ask(database, "SELECT pg_sleep(20)", secret=tmp_path / "secret", timeout_s=0.2)
+
+
+def test_without_the_right_to_make_roles_a_query_is_read_only_and_says_so(
+    zerogex: Run, database: DatabaseConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with psycopg.connect(**database.parameters(), autocommit=True) as connection:
+        if not connection.execute("SELECT FROM pg_roles WHERE rolname = 'plain'").fetchone():
+            connection.execute("CREATE ROLE plain LOGIN")
+        connection.execute("GRANT ALL ON ALL TABLES IN SCHEMA public TO plain")
+    monkeypatch.setenv("DB_USER", "plain")
+    result = zerogex("query", "SELECT current_user", "-o", "csv")
+    assert result.stdout == "current_user\nplain\n"
+    assert "ran in a read-only transaction of 'plain'" in result.stderr
+    assert zerogex("query", "WITH x AS (DELETE FROM writers RETURNING 1) SELECT * FROM x").exit_code == 65
+
+
+@pytest.mark.parametrize("command", ["clear-data", "clear-options", "clear-underlying"])
+@pytest.mark.parametrize("typed", [None, "", "yes\n", "\n", "zerogex\n"])
+def test_clearing_needs_the_databases_name(
+    command: str, typed: str | None, zerogex: Run, store: PostgresStore, database: DatabaseConfig
+) -> None:
+    store.write_bars([bar(OPEN, 1, 1)])
+    result = zerogex("db", command, typed=typed)
+    assert result.exit_code == 1
+    assert "nothing was cleared" in result.stderr
+    assert count(database, "underlying_quotes") == 1
+
+
+def test_clearing_saves_a_dump_that_can_be_restored_first(
+    zerogex: Run, filled: PostgresStore, database: DatabaseConfig, environment: dict[str, str],
+    postgres_server: EmbeddedServer,
+) -> None:  # fmt: skip
+    result = zerogex("db", "clear-data", typed=f"{database.dbname}\n")
+    assert result.exit_code == 0, result.output
+    (dump,) = (Path(environment["ZEROGEX_HOME"]) / "dumps").iterdir()
+    assert str(dump) in result.stderr
+    assert dump.stat().st_mode & 0o077 == 0
+    assert [count(database, table) for table in upkeep.TABLES[upkeep.Part.DATA]] == [0] * 11
+    assert count(database, "feed_state") == 1
+    if dump.suffix == ".dump":
+        fresh = postgres_server.config(f"{database.dbname}_restored")
+        restore = [postgres_server.binaries / "pg_restore", "--no-owner", f"--dbname={fresh.dbname}", dump]
+        subprocess.run(restore, check=True, env=upkeep.libpq_environment(fresh), capture_output=True)
+        assert count(fresh, "option_chains") == 7 * 160
+
+
+def test_clearing_a_part_leaves_the_rest(zerogex: Run, filled: PostgresStore, database: DatabaseConfig) -> None:
+    assert zerogex("db", "clear-options", "--yes", "--no-dump").exit_code == 0
+    assert (count(database, "option_chains"), count(database, "underlying_quotes")) == (0, 8)
+    assert zerogex("db", "clear-underlying", "--yes", "--no-dump").exit_code == 0
+    assert count(database, "underlying_quotes") == 0
+
+
+def test_nothing_is_cleared_when_the_dump_fails(
+    zerogex: Run, filled: PostgresStore, database: DatabaseConfig, environment: dict[str, str]
+) -> None:
+    home = Path(environment["ZEROGEX_HOME"])
+    home.mkdir()
+    (home / "dumps").write_text("a file where the folder should be")
+    result = zerogex("db", "clear-data", "--yes")
+    assert result.exit_code == 74
+    assert "no dump can be written" in result.stderr
+    assert count(database, "underlying_quotes") == 8
+
+
+def test_without_pg_dump_the_tables_are_copied(
+    filled: PostgresStore, database: DatabaseConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import gzip
+
+    monkeypatch.setattr(upkeep, "program", lambda name, version=None: None)
+    folder = upkeep.dump(database, tmp_path / "dumps", datetime(2026, 2, 20, tzinfo=UTC))
+    with gzip.open(folder / "underlying_quotes.csv.gz", "rt") as file:
+        lines = file.read().splitlines()
+    assert lines[0].startswith("symbol,timestamp,open")
+    assert len(lines) == 9
+
+
+def test_the_maintenance_commands_do_their_work(zerogex: Run, filled: PostgresStore, database: DatabaseConfig) -> None:
+    assert "vacuumed option_chains" in zerogex("db", "vacuum").stderr
+    assert "no materialized view" in zerogex("db", "refresh-views").stderr
+    with psycopg.connect(**database.parameters(), autocommit=True) as connection:
+        connection.execute("CREATE MATERIALIZED VIEW busiest AS SELECT count(*) AS n FROM option_chains")
+        connection.execute("DELETE FROM option_chains")
+        assert "refreshed public.busiest" in zerogex("db", "refresh-views").stderr
+        assert connection.execute("SELECT n FROM busiest").fetchone() == (0,)
+
+
+def test_init_migrate_check_and_status_work_from_nothing(
+    zerogex: Run, environment: dict[str, str], database: DatabaseConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DB_NAME", f"{database.dbname}_new")
+    missing = zerogex("db", "check")
+    assert missing.exit_code == 69
+    assert "does not exist" in missing.stderr
+    assert f"made database '{database.dbname}_new'" in zerogex("db", "init").stderr
+    assert "nothing to do" in zerogex("db", "migrate").stderr
+    assert zerogex("db", "check").exit_code == 0
+    status = {row["what"]: row["value"] for row in json.loads(zerogex("db", "status", "-o", "json").stdout)}
+    assert (status["database"], status["writing now"]) == (f"{database.dbname}_new", "nobody")
+    refused = zerogex("db", "start")
+    assert refused.exit_code == 74
+    assert "is configured" in refused.stderr
+
+
+def test_psql_gets_the_connection_and_never_the_password_as_an_argument(
+    environment: dict[str, str], filled: PostgresStore
+) -> None:
+    if upkeep.program("psql") is None:
+        pytest.skip("psql is not on this machine")
+    text = "SELECT count(*), current_setting('TimeZone') FROM underlying_quotes"
+    command = [sys.executable, "-m", "zerogex", "db", "psql", "-Atc", text]
+    done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, check=False)
+    assert done.stdout == "8|America/New_York\n", done.stderr
+    secret = DatabaseConfig(password="s3cret")
+    assert upkeep.libpq_environment(secret)["PGPASSWORD"] == "s3cret"
+    assert "s3cret" not in repr(secret)
+
+
+def test_an_unreachable_database_is_one_sentence_and_exit_code_69(
+    zerogex: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DB_HOST", "127.0.0.1")
+    monkeypatch.setenv("DB_PORT", "1")
+    for words in (["show", "stats"], ["query", "SELECT 1"], ["flow"], ["quality"], ["db", "vacuum"],
+                  ["db", "clear-data", "--yes"], ["db", "check"], ["db", "init"], ["db", "status"]):  # fmt: skip
+        result = zerogex(*words)
+        assert result.exit_code == 69, (words, result.output)
+        assert "cannot reach database" in result.stderr
+
+
+@pytest.fixture
+def embedded(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """A home for an embedded server that nothing else uses."""
+    outside = {name: value for name, value in os.environ.items() if not name.startswith(("DB_", "ZEROGEX"))}
+    yield {**outside, "ZEROGEX_HOME": str(tmp_path / "home"), "ZEROGEX_ENV_FILE": str(tmp_path / "none.env")}
+
+
+def test_the_embedded_database_is_kept_running_until_it_is_let_go(embedded: dict[str, str]) -> None:
+    def db(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "zerogex", "db", *words]
+        return subprocess.run(command, env=embedded, capture_output=True, text=True, check=False, timeout=60)
+
+    started = db("start", "--detach")
+    assert "is running" in started.stderr
+    assert "kept running already" in db("start").stderr
+    assert "applied 0001_minutes" in db("init").stderr
+    assert "is let go" in db("stop").stderr
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline and (Path(embedded["ZEROGEX_HOME"]) / "postgres/postmaster.pid").exists():
+        time.sleep(0.1)
+    assert not (Path(embedded["ZEROGEX_HOME"]) / "postgres/postmaster.pid").exists()
+    assert "nothing keeps" in db("stop").stderr
+
+
+def test_a_day_is_a_new_york_day_for_every_question(zerogex: Run, store: PostgresStore) -> None:
+    evening = datetime(2026, 2, 21, 0, 30, tzinfo=UTC)  # 19:30 on Friday in New York
+    store.write_bars([bar(OPEN, 1, 1), bar(evening, 5, 5)])
+    rows = json.loads(
+        zerogex("show", "flow-buying-pressure", "--day", "2026-02-20", "--minutes", "1440", "-o", "json").stdout
+    )
+    assert [row["up_volume"] for row in rows] == [4, 1]
+    assert zerogex("show", "flow-buying-pressure", "--day", "tomorrow").exit_code == 2
