@@ -64,6 +64,11 @@ class FeedClock:
     def simulated(self) -> bool:
         return self._current.simulated
 
+    @property
+    def speed(self) -> float:
+        """Seconds of market time in a second of machine time."""
+        return float(getattr(self._current, "speed", 1.0))
+
     def now(self) -> datetime:
         return self._current.now()
 

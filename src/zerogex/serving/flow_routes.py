@@ -2,54 +2,93 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
+from zerogex.domain.calendar import NEW_YORK, new_york
 from zerogex.serving import views
-from zerogex.serving.asked import MAX_ROWS, As, Day, Symbol
+from zerogex.serving.analyses import no_history
+from zerogex.serving.asked import MAX_ROWS, As, AsOf, Day, Symbol, utc
 from zerogex.serving.board import Board
 from zerogex.serving.reading import Reader
 from zerogex.serving.responses import encode, fingerprint
 from zerogex.serving.tables import Format, respond
 
+RESET = time(9, 30)  # New York: when option volumes begin anew
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One way to look at flow: the named query that answers it."""
+
+    query: str
+    says: str
+
+
 KINDS = {
-    "type": "Calls against puts by minute, newest first; net flow is inferred from last prices, see `confidence`.",
-    "strike": "The strikes with most flow in the newest minutes, with average Greeks of what traded.",
-    "expiration": "Flow of the newest minutes by expiration.",
-    "smart-money": "The most unusual prints of the newest minutes; the score runs from 0 to 10.",
-    "buying-pressure": "The underlying by minute, newest first: share of volume on upticks, momentum.",
+    "type": Kind(
+        "flow_by_type",
+        "Calls against puts by minute, newest first.  Net flow is inferred from last prices: see `confidence`.",
+    ),
+    "strike": Kind("flow_by_strike", "The strikes with most flow in the newest minutes, with average Greeks."),
+    "expiration": Kind("flow_by_expiration", "Flow of the newest minutes by expiration."),
+    "smart-money": Kind(
+        "flow_smart_money", "The most unusual prints of the newest minutes, with a score from 0 to 10."
+    ),
+    "buying-pressure": Kind(
+        "flow_buying_pressure", "The underlying by minute, newest first: share of volume on upticks, momentum."
+    ),
 }
-BY_MINUTE = ("type", "buying-pressure", "smart-money")
 Minutes = Annotated[int, Query(ge=1, le=1440, description="how many of the newest minutes")]
 FlowLimit = Annotated[int, Query(ge=1, le=MAX_ROWS, description="rows at most")]
 
 
 def install(router: APIRouter, board: Board, reader: Reader) -> None:
     """Add the routes."""
-    for kind, says in KINDS.items():
-        _flow(router, board, reader, kind, says)
+    for name, kind in KINDS.items():
+        _flow(router, board, reader, name, kind)
 
 
-def _flow(router: APIRouter, board: Board, reader: Reader, kind: str, says: str) -> None:
-    query = f"flow_{kind.replace('-', '_')}"
-
+def _flow(router: APIRouter, board: Board, reader: Reader, name: str, kind: Kind) -> None:
     async def route(
         request: Request,
         symbol: Symbol,
         minutes: Minutes = 60,
         day: Day = None,
+        as_of: AsOf = None,
         limit: FlowLimit = 500,
         form: As = Format.JSON,
     ) -> Response:
         entry = board.entry(symbol)
-        rows = await reader.query(query, symbol=entry.symbol, day=day, minutes=minutes, limit=limit)
         moment = board.moment()
-        newest = max((row["timestamp"] for row in rows if row.get("timestamp")), default=None)
-        body = views.head(entry.document or {}, moment) | {"underlying": entry.symbol, "minutes": minutes, "flow": rows}
-        if newest is not None:
-            body["data_timestamp"] = newest
-        return respond(request, body, fingerprint(encode([rows, moment.session])), form, lambda: rows)
+        span = {"day": day, "minutes": minutes, "until": None}
+        if as_of is not None:
+            instant = utc(as_of)
+            moment = moment.at(instant)
+            span = await _span_until(reader, entry.symbol, instant, minutes)
+        rows = await reader.query(kind.query, symbol=entry.symbol, limit=limit, **span)
+        body = views.flow(entry.symbol, name, minutes, rows, entry.document or {}, moment)
+        if as_of is not None:
+            body |= {"as_of": moment.now, "state": "replay"}
+        return respond(request, body, fingerprint(encode([rows, moment.session, as_of])), form, lambda: rows)
 
-    route.__doc__ = says
-    router.add_api_route(f"/{{symbol}}/flow/{kind}", route, methods=["GET"], name=query, tags=["flow"])
+    route.__doc__ = kind.says
+    router.add_api_route(f"/{{symbol}}/flow/{name}", route, methods=["GET"], name=kind.query, tags=["flow"])
+
+
+async def _span_until(
+    reader: Reader, symbol: str, as_of: datetime, minutes: int
+) -> dict[str, date | datetime | int | None]:
+    """The parameters that make a query about a day's newest minutes speak of those before an instant."""
+    local = as_of.astimezone(NEW_YORK)
+    day = local.date() if local.time() >= RESET else local.date() - timedelta(days=1)
+    ends = new_york(day + timedelta(days=1), RESET) - timedelta(microseconds=1)
+    labels = [await reader.query("api_minute_at", symbol=symbol, as_of=instant) for instant in (as_of, ends)]
+    if not all(labels):
+        raise no_history(symbol, as_of)
+    known, newest = (rows[0]["timestamp"] for rows in labels)
+    later = max(int((newest - known).total_seconds() // 60), 0)
+    return {"day": day, "minutes": minutes + later, "until": known + timedelta(minutes=1)}

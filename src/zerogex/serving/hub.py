@@ -22,10 +22,11 @@ from zerogex.serving import views
 from zerogex.serving.board import Board
 from zerogex.serving.problems import Problem, database_unavailable, waiting_for_data
 from zerogex.serving.responses import encode
+from zerogex.serving.watcher import FLOW_MINUTES
 
 log = logging.getLogger(__name__)
 
-TOPIC_KINDS = (*views.VIEWS, "bars")
+TOPIC_KINDS = (*views.VIEWS, "bars", "flow")
 REPLAYED_KINDS = ("summary", "levels")  # small enough to keep a past of
 REPLAY_LENGTH = 120  # messages: about two minutes
 CHANGED_BARS = 5  # minutes in a bars change; whoever skipped one gets a snapshot
@@ -114,6 +115,13 @@ class Hub:
             entry = self.board.known[symbol]
             changed = views.bars(symbol, entry.bars[-CHANGED_BARS:], entry.document or {}, self.board.moment())
             self._publish(self._topic("bars", symbol), changed)
+
+    def on_flow(self, symbol: str, rows: Sequence[dict[str, Any]]) -> None:
+        """See `watcher.Audience`."""
+        topic = self._topic("flow", symbol)
+        if topic.latest is None or topic.latest.value["flow"] != rows:
+            document = self.board.known[symbol].document if symbol in self.board.known else None
+            self._publish(topic, views.flow(symbol, "type", FLOW_MINUTES, rows, document or {}, self.board.moment()))
 
     def on_database(self, up: bool) -> None:
         """See `watcher.Audience`."""

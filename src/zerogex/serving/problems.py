@@ -131,7 +131,8 @@ async def _invalid(request: Request, error: Exception) -> Response:
 async def _store(request: Request, error: Exception) -> Response:
     if isinstance(error, StoreUnavailable):
         return database_unavailable().response(request)
-    log.error("store refused a read", extra={"path": request.url.path, "error": type(error).__name__})
+    extra = {"path": request.url.path, "error": type(error).__name__, "reason": str(error)}
+    log.error("store refused a read", extra=extra)
     hint = "The server's log has the reason; the schema may be older or newer than this program."
     return Problem(500, "store_error", "The database refused this read.", hint).response(request)
 

@@ -256,3 +256,12 @@ def bars(symbol: str, rows: Sequence[MinuteBar], document: Document, moment: Mom
 def bar_row(bar: MinuteBar) -> dict[str, Any]:
     """One stored minute, labelled by its start; volumes cumulative over the trading day."""
     return {name: getattr(bar, name) for name in MinuteBar.__struct_fields__ if name != "symbol"}
+
+
+def flow(
+    symbol: str, kind: str, minutes: int, rows: Sequence[Mapping[str, Any]], document: Document, moment: Moment
+) -> dict[str, Any]:
+    """Flow of one kind under the common head; its own timestamp is the newest minute's start."""
+    newest = max((row["timestamp"] for row in rows if row.get("timestamp")), default=None)
+    body = head(document, moment) | {"underlying": symbol, "kind": kind, "minutes": minutes, "flow": rows}
+    return body if newest is None else body | {"data_timestamp": newest}

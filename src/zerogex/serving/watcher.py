@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import msgspec
 
 from zerogex.domain.bar import MinuteBar
-from zerogex.errors import StoreError
+from zerogex.errors import StoreError, StoreUnavailable
 from zerogex.ports import Store
 from zerogex.serving.responses import encode, fingerprint
 
@@ -23,6 +23,7 @@ RESCAN_S = 5.0  # a lost notice costs at most this long
 RETRY_S = 1.0
 NOTICE_WAIT_S = 0.25  # also how long stopping may take
 FIRST_BARS = timedelta(hours=30)  # the last session and the one before it
+FLOW_MINUTES = 30  # of the topic `flow`
 OVERLAP = timedelta(minutes=3)  # re-read, because late ticks may still change the last minutes
 
 
@@ -37,6 +38,9 @@ class Audience(Protocol):
 
     def on_bars(self, symbol: str, rows: Sequence[MinuteBar]) -> None:
         """New or changed minutes, ascending."""
+
+    def on_flow(self, symbol: str, rows: Sequence[dict[str, Any]]) -> None:
+        """Calls against puts of the newest minutes, newest first."""
 
     def on_database(self, up: bool) -> None:
         """The database can be reached, or no longer."""
@@ -94,6 +98,7 @@ class Watcher:
         for symbol in symbols:
             self._read_analysis(symbol)
             self._read_bars(symbol)
+            self._read_flow(symbol)
         self._tell(self._audience.on_symbols, symbols)
 
     def _follow(self) -> None:
@@ -107,6 +112,7 @@ class Watcher:
                     self._read_analysis(notice.underlying)
                 elif notice.channel == "minute":
                     self._read_bars(notice.underlying)
+                    self._read_flow(notice.underlying)
                 if self._stop.is_set() or time.monotonic() >= until:
                     break
             if quiet:
@@ -130,6 +136,16 @@ class Watcher:
         rows = self._store.bars(symbol, begin, last.timestamp + timedelta(minutes=1))
         self._newest[symbol] = last
         self._tell(self._audience.on_bars, symbol, rows)
+
+    def _read_flow(self, symbol: str) -> None:
+        try:
+            columns, rows = self._store.query("flow_by_type", symbol=symbol, minutes=FLOW_MINUTES)
+        except StoreUnavailable:
+            raise
+        except StoreError as error:  # the page does without flow rather than without everything
+            log.warning("flow not read", extra={"underlying": symbol, "error": type(error).__name__})
+            return
+        self._tell(self._audience.on_flow, symbol, [dict(zip(columns, row, strict=True)) for row in rows])
 
     def _tell(self, hear: Callable[..., None], *news: Any) -> None:
         try:

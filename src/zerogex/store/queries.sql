@@ -274,12 +274,13 @@ ORDER BY underlying, expiration, option_type
 
 -- flow_by_type --
 -- Calls against puts by minute, newest first.  Net flow is inferred from last prices: see confidence.
--- symbol: underlying, all if left out; day: New York day, the newest if left out; minutes: newest minutes, 30 if left out; limit: rows, all if left out
+-- symbol: underlying, all if left out; day: New York day, the newest if left out; minutes: newest minutes, 30 if left out; until: minutes before this instant, all if left out; limit: rows, all if left out
 SELECT flow.underlying, flow.timestamp, call_volume, put_volume, put_call_ratio, call_premium, put_premium,
        call_volume - put_volume AS net_volume, net_flow, sentiment, confidence, unplaced_volume
 FROM flow_span(%(symbol)s, %(day)s::date, coalesce(%(minutes)s, 30)) AS span CROSS JOIN LATERAL (
     SELECT * FROM flow_by_type
     WHERE underlying = span.underlying AND trading_day = span.trading_day AND timestamp >= span.since
+      AND (%(until)s::timestamptz IS NULL OR timestamp < %(until)s)
     OFFSET 0  -- planned by itself: only these minutes are read
 ) AS flow
 ORDER BY flow.timestamp DESC, flow.underlying
@@ -287,7 +288,7 @@ LIMIT %(limit)s
 
 -- flow_by_strike --
 -- The strikes with most flow in the newest minutes, calls and puts, with average Greeks of what traded.
--- symbol: underlying, all if left out; day: New York day, the newest if left out; minutes: newest minutes, 30 if left out; limit: rows, 20 if left out
+-- symbol: underlying, all if left out; day: New York day, the newest if left out; minutes: newest minutes, 30 if left out; until: minutes before this instant, all if left out; limit: rows, 20 if left out
 SELECT flow.underlying, flow.strike::float8, sum(call_volume)::bigint AS call_volume,
        sum(put_volume)::bigint AS put_volume, sum(call_premium) AS call_premium, sum(put_premium) AS put_premium,
        sum(net_flow) AS net_flow,
@@ -298,6 +299,7 @@ SELECT flow.underlying, flow.strike::float8, sum(call_volume)::bigint AS call_vo
 FROM flow_span(%(symbol)s, %(day)s::date, coalesce(%(minutes)s, 30)) AS span CROSS JOIN LATERAL (
     SELECT * FROM flow_by_strike
     WHERE underlying = span.underlying AND trading_day = span.trading_day AND timestamp >= span.since
+      AND (%(until)s::timestamptz IS NULL OR timestamp < %(until)s)
     OFFSET 0
 ) AS flow
 GROUP BY flow.underlying, flow.strike
@@ -306,7 +308,7 @@ LIMIT coalesce(%(limit)s, 20)
 
 -- flow_by_expiration --
 -- Flow of the newest minutes by expiration: days to expiration, calls and puts, average IV and theta.
--- symbol: underlying, all if left out; day: New York day, the newest if left out; minutes: newest minutes, 30 if left out; limit: rows, all if left out
+-- symbol: underlying, all if left out; day: New York day, the newest if left out; minutes: newest minutes, 30 if left out; until: minutes before this instant, all if left out; limit: rows, all if left out
 SELECT flow.underlying, flow.expiration, dte, sum(call_volume)::bigint AS call_volume,
        sum(put_volume)::bigint AS put_volume,
        sum(put_volume)::float8 / nullif(sum(call_volume), 0)::float8 AS put_call_ratio,
@@ -317,6 +319,7 @@ SELECT flow.underlying, flow.expiration, dte, sum(call_volume)::bigint AS call_v
 FROM flow_span(%(symbol)s, %(day)s::date, coalesce(%(minutes)s, 30)) AS span CROSS JOIN LATERAL (
     SELECT * FROM flow_by_expiration
     WHERE underlying = span.underlying AND trading_day = span.trading_day AND timestamp >= span.since
+      AND (%(until)s::timestamptz IS NULL OR timestamp < %(until)s)
     OFFSET 0
 ) AS flow
 GROUP BY flow.underlying, flow.expiration, dte
@@ -325,13 +328,14 @@ LIMIT %(limit)s
 
 -- flow_smart_money --
 -- The most unusual prints of the newest minutes: blocks, high IV, far out of the money; the score runs from 0 to 10.
--- symbol: underlying, all if left out; day: New York day, the newest if left out; minutes: newest minutes, 60 if left out; limit: rows, 20 if left out
+-- symbol: underlying, all if left out; day: New York day, the newest if left out; minutes: newest minutes, 60 if left out; until: minutes before this instant, all if left out; limit: rows, 20 if left out
 SELECT flow.option_symbol, flow.underlying, flow.timestamp, round(unusual_score::numeric, 1)::float8 AS unusual_score,
        volume, block, premium, open_interest, last::float8, implied_volatility, high_iv_pct, delta, deep_otm,
        CASE WHEN direction > 0.2 THEN 'buy' WHEN direction < -0.2 THEN 'sell' ELSE 'unclear' END AS side, confidence
 FROM flow_span(%(symbol)s, %(day)s::date, coalesce(%(minutes)s, 60)) AS span CROSS JOIN LATERAL (
     SELECT * FROM flow_smart_money
     WHERE underlying = span.underlying AND trading_day = span.trading_day AND timestamp >= span.since
+      AND (%(until)s::timestamptz IS NULL OR timestamp < %(until)s)
     OFFSET 0
 ) AS flow
 ORDER BY flow.unusual_score DESC, flow.timestamp DESC, flow.option_symbol
@@ -339,7 +343,7 @@ LIMIT coalesce(%(limit)s, 20)
 
 -- flow_buying_pressure --
 -- The underlying by minute, newest first: share of volume on upticks, momentum, change to the minute before.
--- symbol: underlying, all if left out; day: New York day, the newest if left out; minutes: newest minutes, 30 if left out; limit: rows, all if left out
+-- symbol: underlying, all if left out; day: New York day, the newest if left out; minutes: newest minutes, 30 if left out; until: minutes before this instant, all if left out; limit: rows, all if left out
 WITH span AS (
     SELECT symbol, trading_day(max(timestamp)) AS trading_day,
            max(timestamp) - make_interval(mins => coalesce(%(minutes)s, 30) - 1) AS since
@@ -353,6 +357,7 @@ SELECT flow.symbol, flow.timestamp, close::float8, change, up_volume, down_volum
 FROM span CROSS JOIN LATERAL (
     SELECT * FROM flow_buying_pressure
     WHERE symbol = span.symbol AND trading_day = span.trading_day AND timestamp >= span.since
+      AND (%(until)s::timestamptz IS NULL OR timestamp < %(until)s)
     OFFSET 0
 ) AS flow
 ORDER BY flow.timestamp DESC, flow.symbol
