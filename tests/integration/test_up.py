@@ -178,3 +178,14 @@ def test_whatever_ends_it_no_closed_minute_is_lost_and_a_second_run_continues(st
     bars = [row[0] for row in rows(home, sql, first=before[0])]
     assert {later - earlier for earlier, later in pairwise(bars)} == {timedelta(minutes=1)}
     assert set(after) <= set(bars)
+
+
+@pytest.mark.slow
+def test_a_second_platform_on_the_same_symbols_refuses_at_once_and_names_the_first(start) -> None:
+    first = start("--start", "2026-11-20T10:30")
+    first.wait_for(r"ingest .*chains followed")
+    second = start("--start", "2026-11-20T10:00")
+    assert second.process.wait(timeout=PATIENCE_S) == 75
+    second.wait_for(r"zerogex: SPY is already being written by .* process \d+")
+    assert first.process.poll() is None
+    assert first.end(signal.SIGINT) == 0

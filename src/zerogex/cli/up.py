@@ -106,6 +106,9 @@ def _prepare(loaded: Loaded, simulation: Simulation) -> datetime | None:
     What an earlier run stored of a later simulated time is forgotten: that future is simulated anew.
     """
     with app.open_store(loaded, migrate=True) as store:
+        for symbol in loaded.settings.underlyings:
+            with store.writer_lock(symbol):  # refuses at once where another ingest writes already
+                pass
         if not loaded.settings.simulated or loaded.settings.tradestation_api_url:
             return None
         bars = [bar for symbol in loaded.settings.underlyings if (bar := store.last_bar(symbol))]
