@@ -66,11 +66,11 @@ def metrics_server(meter: Meter, host: str, port: int) -> Iterator[int]:
     ProcessCollector(registry=registry)
     page = make_wsgi_app(registry)
 
-    def app(environ: dict, start_response):  # type: ignore[no-untyped-def, type-arg]
-        if environ["PATH_INFO"] != "/metrics":
+    def app(request: dict, start_response):  # type: ignore[no-untyped-def, type-arg]
+        if request["PATH_INFO"] != "/metrics":
             start_response("404 Not Found", [("Content-Type", "text/plain")])
             return [b"metrics are at /metrics\n"]
-        return page(environ, start_response)
+        return page(request, start_response)
 
     with make_server(host, port, app, server_class=_Server, handler_class=_Quiet) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.1,), name="metrics", daemon=True)
