@@ -12,7 +12,7 @@ FLOORS = (
     "domain ports clock errors metrics",
     "pricing",
     "pipeline analytics alerts backtest",
-    "providers simulator store notify serving",
+    "providers simulator store notify serving client",
     "engines",
     "cli app settings logs feed_clock measure __main__",
 )

@@ -14,9 +14,10 @@ import logging
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
@@ -57,9 +58,11 @@ def caller_of(request: Request) -> Caller:
 
 def check_keys(config: ServingConfig, keys: KeyStore) -> None:
     """Refuse to start a server for the network that nobody could use; raises SettingsError."""
-    if config.needs_keys and not any(key.revoked_at is None for key in keys.all()):
+    now = datetime.now(UTC)
+    in_force = [key for key in keys.all() if key.revoked_at is None and (key.expires_at or now) >= now]
+    if config.needs_keys and not in_force:
         raise SettingsError(
-            f"host {config.host!r} is for other machines, and there is no API key yet; "
+            f"host {config.host!r} is for other machines, and there is no API key in force; "
             "make one: zerogex keys create --name NAME"
         )
 
@@ -184,10 +187,7 @@ def _counted(standing: Standing, send: Send) -> Send:
 
 
 async def _refuse(problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:
-    if scope["type"] == "websocket":
-        await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": problem.code})
-        return
-    response = problem.response(Request(scope))
+    response = problem.response(HTTPConnection(scope))
     if problem.status == 401:
         response.headers["WWW-Authenticate"] = 'Bearer realm="ZeroGEX"'
         response.headers.append("WWW-Authenticate", 'Basic realm="ZeroGEX: any user, the API key as password"')

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Annotated
 
@@ -26,6 +26,15 @@ class Kind:
 
     query: str
     says: str
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Which minutes: the newest so many of a day (None: the newest day), of those before an instant."""
+
+    day: date | None
+    minutes: int
+    until: datetime | None = None
 
 
 KINDS = {
@@ -64,24 +73,21 @@ def _flow(router: APIRouter, board: Board, reader: Reader, name: str, kind: Kind
     ) -> Response:
         entry = board.entry(symbol)
         moment = board.moment()
-        span = {"day": day, "minutes": minutes, "until": None}
+        span = Span(day, minutes)
         if as_of is not None:
-            instant = utc(as_of)
-            moment = moment.at(instant)
-            span = await _span_until(reader, entry.symbol, instant, minutes)
-        rows = await reader.query(kind.query, symbol=entry.symbol, limit=limit, **span)
-        body = views.flow(entry.symbol, name, minutes, rows, entry.document or {}, moment)
-        if as_of is not None:
-            body |= {"as_of": moment.now, "state": "replay"}
+            moment = moment.at(utc(as_of))
+            span = await _span_until(reader, entry.symbol, moment.now, minutes)
+        rows = await reader.query(kind.query, symbol=entry.symbol, limit=limit, **asdict(span))
+        instant = None if as_of is None else moment.now
+        document = views.seen_from(entry.document or {}, entry.symbol, instant, views.newest_of(rows) or span.until)
+        body = views.flow(entry.symbol, name, minutes, rows, document, moment)
         return respond(request, body, fingerprint(encode([rows, moment.session, as_of])), form, lambda: rows)
 
     route.__doc__ = kind.says
     router.add_api_route(f"/{{symbol}}/flow/{name}", route, methods=["GET"], name=kind.query, tags=["flow"])
 
 
-async def _span_until(
-    reader: Reader, symbol: str, as_of: datetime, minutes: int
-) -> dict[str, date | datetime | int | None]:
+async def _span_until(reader: Reader, symbol: str, as_of: datetime, minutes: int) -> Span:
     """The parameters that make a query about a day's newest minutes speak of those before an instant."""
     local = as_of.astimezone(NEW_YORK)
     day = local.date() if local.time() >= RESET else local.date() - timedelta(days=1)
@@ -91,4 +97,4 @@ async def _span_until(
         raise no_history(symbol, as_of)
     known, newest = (rows[0]["timestamp"] for rows in labels)
     later = max(int((newest - known).total_seconds() // 60), 0)
-    return {"day": day, "minutes": minutes + later, "until": known + timedelta(minutes=1)}
+    return Span(day, minutes + later, known + timedelta(minutes=1))

@@ -97,10 +97,11 @@ async def _through_day(
         step_s=step.step.total_seconds(),
         expirations=words_or_dates(question.expirations, day),
     )
-    body = views.head(entry.document or {}, moment) | {"underlying": entry.symbol, "by": "time", "day": day}
-    if question.as_of is not None:
-        body |= {"as_of": question.as_of, "state": "replay"}
-    return body | {"resolution": step.value, **_matrices(rows, measures)}
+    matrices = _matrices(rows, measures)
+    newest = matrices["times"][-1] if rows else None
+    document = views.seen_from(entry.document or {}, entry.symbol, question.as_of, newest)
+    body = views.head(document, moment) | {"underlying": entry.symbol, "by": "time", "day": day}
+    return body | {"resolution": step.value, **matrices}
 
 
 def _newest(document: views.Document | None, now: datetime) -> datetime:

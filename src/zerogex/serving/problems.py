@@ -11,6 +11,7 @@ import msgspec
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
 
 from zerogex.errors import StoreError, StoreUnavailable
 
@@ -55,7 +56,7 @@ class Problem(Exception):
             document["instance"] = instance
         return document | self.extra
 
-    def response(self, request: Request) -> Response:
+    def response(self, request: HTTPConnection) -> Response:
         """The document as an HTTP answer that no cache keeps."""
         headers = {"Cache-Control": "no-store", **self.headers}
         if self.retry_after_s is not None:

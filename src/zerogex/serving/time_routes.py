@@ -86,7 +86,10 @@ def _bars(router: APIRouter, board: Board, reader: Reader) -> None:
         if as_of is not None:
             ended = utc(as_of) - timedelta(seconds=board.config.bucket_seconds)
             rows = [bar for bar in rows if bar.timestamp <= ended]
-        body = views.bars(entry.symbol, rows[:limit], entry.document or {}, board.moment())
+        instant = None if as_of is None else utc(as_of)
+        moment = board.moment() if instant is None else board.moment().at(instant)
+        document = views.seen_from(entry.document or {}, entry.symbol, instant, None)
+        body = views.bars(entry.symbol, rows[:limit], document, moment)
         body["next_start"] = rows[limit].timestamp if len(rows) > limit else None
         body["next_cursor"] = _after(rows[limit - 1].timestamp, until) if len(rows) > limit else None
         return respond(request, body, fingerprint(encode(body["bars"])), form, lambda: body["bars"])
@@ -148,7 +151,10 @@ def _history(router: APIRouter, board: Board, reader: Reader) -> None:
             step_s=resolution.step.total_seconds(),
             limit=limit + 1,
         )
-        body = views.head(entry.document or {}, board.moment()) | {
+        instant = None if as_of is None else utc(as_of)
+        moment = board.moment() if instant is None else board.moment().at(instant)
+        document = views.seen_from(entry.document or {}, entry.symbol, instant, views.newest_of(rows[:limit]))
+        body = views.head(document, moment) | {
             "underlying": entry.symbol,
             "resolution": resolution.value,
             "history": rows[:limit],
@@ -173,7 +179,9 @@ def _quality(router: APIRouter, board: Board, reader: Reader) -> None:
         moment = board.moment() if as_of is None else board.moment().at(utc(as_of))
         session = day or newest_session(moment.now)
         stages = await reader.query("api_stages", symbol=entry.symbol)
-        body = views.head(entry.document or {}, moment) | {
+        instant = None if as_of is None else moment.now
+        document = views.seen_from(entry.document or {}, entry.symbol, instant, instant)
+        body = views.head(document, moment) | {
             "underlying": entry.symbol,
             **await _completeness(reader, entry.symbol, session, moment.now, board.config.bucket_seconds),
             "lag": lags(stages[0], moment.now) if as_of is None else [],

@@ -109,6 +109,19 @@ def head(document: Document, moment: Moment) -> dict[str, Any]:
     }
 
 
+def seen_from(document: Document, symbol: str, as_of: datetime | None, newest: datetime | None) -> Document:
+    """The document a head is made of where rows are answered: the live one, or what was true at a past instant.
+
+    What a past instant cannot know (spot, coverage of the live chain) is left out; `newest` dates the rows.
+    """
+    if as_of is None:
+        return document
+    kept = ("computed_at", "code_version", "simulated", "dealer_model")
+    said = {name: document.get(name) for name in kept}
+    stamp = None if newest is None else newest.isoformat()
+    return said | {"underlying": symbol, "as_of": as_of, "data_timestamp": stamp}
+
+
 def clock_face(document: Document, moment: Moment) -> dict[str, Any]:
     """The part of the head that changes as time passes, data or no data."""
     word = state(document, moment)
@@ -262,6 +275,12 @@ def flow(
     symbol: str, kind: str, minutes: int, rows: Sequence[Mapping[str, Any]], document: Document, moment: Moment
 ) -> dict[str, Any]:
     """Flow of one kind under the common head; its own timestamp is the newest minute's start."""
-    newest = max((row["timestamp"] for row in rows if row.get("timestamp")), default=None)
+    newest = newest_of(rows)
     body = head(document, moment) | {"underlying": symbol, "kind": kind, "minutes": minutes, "flow": rows}
     return body if newest is None else body | {"data_timestamp": newest}
+
+
+def newest_of(rows: Sequence[Mapping[str, Any]]) -> datetime | None:
+    """The newest time of rows by minute, or of what traded last."""
+    stamps = [row.get("timestamp") or row.get("last_traded") for row in rows]
+    return max((stamp for stamp in stamps if stamp is not None), default=None)
