@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 
 import pytest
 
 from zerogex.store.config import DatabaseConfig
 from zerogex.store.connections import connect
+from zerogex.store.postgres import PostgresStore
 
 PAGE = Path(__file__).parents[2] / "docs" / "schema.md"
 
@@ -32,3 +34,12 @@ def test_the_page_names_every(kind: str, database: DatabaseConfig) -> None:
         ):
             missing.append(f"{table}.{column}")
     assert missing == []
+
+
+def test_the_page_of_views_is_up_to_date(store: PostgresStore) -> None:
+    spec = importlib.util.spec_from_file_location("make_docs", PAGE.parents[1] / "tools/make_docs.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert (PAGE.parent / "views.md").read_text() == module.views_page(store), "run python tools/make_docs.py"
