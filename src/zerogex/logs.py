@@ -7,6 +7,7 @@ everything and `errors.log` the errors, rotated.
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 import sys
@@ -64,7 +65,36 @@ class _Prioritised(logging.Formatter):
 
 
 def _file(path: Path) -> logging.Handler:
-    return RotatingFileHandler(path, maxBytes=_ROTATE_BYTES, backupCount=_ROTATE_KEEP, encoding="utf-8")
+    return _SharedFile(path, maxBytes=_ROTATE_BYTES, backupCount=_ROTATE_KEEP, encoding="utf-8")
+
+
+class _SharedFile(RotatingFileHandler):
+    """A rotated file that several engines write: one rotates it, the others notice and go on in the new one."""
+
+    def shouldRollover(self, record: logging.LogRecord) -> bool:
+        """Whether this record would make the file, as it is now on the disk, too long."""
+        self._follow()
+        return bool(super().shouldRollover(record))
+
+    def doRollover(self) -> None:
+        """Rotate, unless another engine has done so while we waited for our turn."""
+        with Path(f"{self.baseFilename}.lock").open("w") as turn:
+            fcntl.flock(turn, fcntl.LOCK_EX)
+            if not self._follow():
+                super().doRollover()
+
+    def _follow(self) -> bool:
+        """Open the file anew where ours has been renamed; whether that was so."""
+        if self.stream is None:
+            return False
+        try:
+            if os.path.samestat(Path(self.baseFilename).stat(), os.fstat(self.stream.fileno())):
+                return False
+        except FileNotFoundError:
+            pass
+        self.stream.close()
+        self.stream = self._open()
+        return True
 
 
 def _handler(handler: logging.Handler, formatter: logging.Formatter, level: int) -> logging.Handler:

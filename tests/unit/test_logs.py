@@ -85,3 +85,20 @@ def test_the_journal_is_told_each_lines_priority(restored, tmp_path: Path, monke
         say(Settings(log_format="json"))
     lines = (tmp_path / "journal").read_text().splitlines()
     assert [line[:4] for line in lines] == ["<6>{", "<3>{"]
+
+
+def test_engines_that_share_a_log_file_rotate_it_once_and_lose_no_line(restored, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(logs, "_ROTATE_BYTES", 2000)
+    opened: list[logging.Handler] = []
+    for name in ("ingest", "analyze", "serve"):
+        logs.configure(Settings(log_format="json", log_dir=tmp_path), service=name)
+        opened += logging.getLogger().handlers
+    engines = opened[1::3]
+    for _ in range(60):
+        for handler in engines:
+            handler.handle(logging.LogRecord("zerogex.test", logging.INFO, "", 0, "line", (), None))
+    for handler in opened:
+        handler.close()
+    files = [file for file in tmp_path.glob("main_engine.log*") if file.suffix != ".lock"]
+    assert sum(len(file.read_text().splitlines()) for file in files) == 180
+    assert all(1500 < file.stat().st_size <= 2000 for file in files if file.suffix != ".log")
