@@ -16,7 +16,7 @@ export function buildChoices(changed) {
   };
   byId("picks-strikes").append(
     select("measure", "Measure", Object.entries(MEASURES).map(([value, { name }]) => [value, name]), "measure"),
-    select("model", "Dealer model", [["", "Dealers: as analysed"], ...Object.entries(MODELS).map(([value, text]) => [value, `Dealers: ${text.split(" — ")[0]}`])], "model"));
+    select("model", "Dealer model", [["", "Dealers: default"], ...Object.entries(MODELS).map(([value, text]) => [value, `Dealers: ${text.split(" — ")[0]}`])], "model"));
   const home = byId("chips-strikes");
   home.hidden = false;
   home.setAttribute("role", "group");
@@ -53,5 +53,5 @@ export function showChoices({ measure, model, expirations }, days, today) {
 /** The choice in words, for captions and files. */
 export function choiceWords({ expirations, model }) {
   const days = { all: "", "0dte": "0DTE only", next: "next expiration only" }[expirations] ?? expirations.split(",").map(f.shortDay).join(", ");
-  return [days, model ? `dealers: ${model.replace("_", " ")}` : ""].filter(Boolean).join(" · ");
+  return [days, model ? `dealers ${model.replace("_", " ")}` : ""].filter(Boolean).join(" · ");
 }

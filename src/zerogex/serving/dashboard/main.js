@@ -57,11 +57,17 @@ const asker = new Asker({
 });
 
 const timeline = new Timeline((at) => showTime(at));
-buildPanels((name) => pieces[name]);
+buildPanels((name) => pieces[name], said);
 const pieces = buildPieces();
 
 function takeFace(face) {
   page.face = { ...face, simulated: face.simulated ?? page.face?.simulated ?? false, heard: performance.now() };
+}
+
+/** What a picture of this page must say of itself: of what, as of when, and whether it is real. */
+function said() {
+  const { summary } = views();
+  return summary ? [summary.underlying, f.dayAndTime(summary.data_timestamp), choiceWords(page), summary.simulated ? "SIMULATED" : null, "ZeroGEX"].filter(Boolean).join(" · ") : "ZeroGEX";
 }
 
 let waiting = false;
@@ -181,7 +187,6 @@ function setChoice(change) {
   if (byId("range")) byId("range").value = page.range;
   const plain = { measure: "gex", model: null, expirations: "all", range: "day" };
   writeAddress(Object.fromEntries(Object.entries(plain).map(([name, usual]) => [name, page[name] === usual ? null : page[name]])));
-  say(byId("note-strikes"), choiceWords(page));
   page.all = true;
   later();
 }

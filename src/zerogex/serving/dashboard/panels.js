@@ -31,15 +31,15 @@ export const PANELS = [
   { name: "level-text", title: "Levels to take away", needs: ["summary"], table: true, wide: true },
 ];
 
-/** Make every panel once, hidden; `piece(name)` gives what draws in it: {image?, table?}. */
-export function buildPanels(piece) {
-  byId("panels").append(...PANELS.map((panel) => frame(panel, piece)));
+/** Make every panel once, hidden; `piece(name)` gives what draws in it: {image?, table?}; `said()` the words under a picture. */
+export function buildPanels(piece, said) {
+  byId("panels").append(...PANELS.map((panel) => frame(panel, piece, said)));
 }
 
-function frame({ name, title, label, table, wide, tall }, piece) {
+function frame({ name, title, label, table, wide, tall }, piece, said) {
   const tools = el("span", { class: "tools" },
-    table ? null : tool("PNG", `Download ${title} as an image`, () => download(name, "png", piece(name))),
-    name === "level-text" ? null : tool("CSV", `Download ${title} as CSV`, () => download(name, "csv", piece(name))));
+    table ? null : tool("PNG", `PNG of ${title}`, () => download(name, "png", piece(name), `${title} · ${said()}`)),
+    name === "level-text" ? null : tool("CSV", `CSV of ${title}`, () => download(name, "csv", piece(name))));
   return el("section", { class: `panel${wide ? " wide" : ""}${tall ? " tall" : ""}`, id: `panel-${name}`, "data-panel": name,
     "aria-labelledby": `title-${name}`, tabindex: "-1", hidden: true },
   el("div", { class: "caption" }, el("h2", { id: `title-${name}` }, title),
@@ -54,7 +54,7 @@ function tool(word, title, act) {
   return el("button", { type: "button", class: "tool", title, "aria-label": title, onclick: act }, word);
 }
 
-async function download(name, kind, piece) {
+function download(name, kind, piece, words) {
   const stem = `zerogex-${document.documentElement.dataset.symbol ?? "data"}-${name}`;
   if (kind === "csv") {
     const rows = piece?.table?.() ?? [];
@@ -64,5 +64,21 @@ async function download(name, kind, piece) {
   }
   const canvas = piece?.image?.();
   if (!canvas) return announce("Nothing to download yet");
-  canvas.toBlob((blob) => { save(`${stem}.png`, blob); announce("Image saved"); });
+  framed(canvas, words).toBlob((blob) => { save(`${stem}.png`, blob); announce("Image saved"); });
+}
+
+/** A picture with a line of words under it, in the page's colours. */
+function framed(canvas, words) {
+  const style = getComputedStyle(document.documentElement);
+  const whole = document.createElement("canvas");
+  const size = Math.max(14, Math.round(canvas.width / 70));
+  [whole.width, whole.height] = [canvas.width, canvas.height + 3 * size];
+  const brush = whole.getContext("2d");
+  brush.fillStyle = style.getPropertyValue("--panel");
+  brush.fillRect(0, 0, whole.width, whole.height);
+  brush.drawImage(canvas, 0, 0);
+  brush.fillStyle = style.getPropertyValue("--soft");
+  brush.font = `${size}px system-ui, sans-serif`;
+  brush.fillText(words, size, whole.height - size, whole.width - 2 * size);
+  return whole;
 }

@@ -21,7 +21,7 @@ export class ExpirationsChart {
     const rows = this.#rows = data.by_expiration ?? [];
     const money = (value) => f.compact(value);
     const bar = (name, color, field) => ({
-      name, type: "bar", barGap: "-100%", barMaxWidth: 44, silent: true, itemStyle: { color: colors[color] }, data: rows.map((row) => row[field]),
+      name, type: "bar", stack: "sides", barMaxWidth: 44, silent: true, itemStyle: { color: colors[color] }, data: rows.map((row) => row[field]),
     });
     const options = {
       ...base(colors, 16),

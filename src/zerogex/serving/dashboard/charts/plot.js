@@ -61,6 +61,6 @@ export class PlotChart {
     if (kind === "dots") return { ...shared, type: "scatter", symbolSize: 8, z: 5 };
     return { ...shared, type: "line", symbol: data.length < 3 && !quiet ? "circle" : "none", step: step ? "end" : false, z: 4, connectNulls: false,
       lineStyle: { color: paint, width, type: dash || "solid" },
-      ...(area ? { areaStyle: { color: fade(paint, 0.18), origin: 0 } } : {}) };
+      ...(area ? { areaStyle: { color: fade(paint, 0.1), origin: 0 } } : {}) };
   }
 }

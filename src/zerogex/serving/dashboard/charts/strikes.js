@@ -30,7 +30,7 @@ export class StrikesChart {
     const put = (row) => measure.mirror ? -row[measure.put] : row[measure.put];
     const wide = this.#chart.getWidth() - 84;
     const bar = (name, color, value) => ({
-      name, type: "bar", barGap: "-100%", barMaxWidth: 22, barMinWidth: 1.5, large: false, silent: true,
+      name, type: "bar", stack: "sides", barMaxWidth: 22, barMinWidth: 1.5, large: false, silent: true,
       itemStyle: { color: colors[color] }, data: rows.map((row) => [row.strike, value(row)]),
     });
     const signed = (row) => ({ value: [row.strike, row[measure.net]], itemStyle: { color: row[measure.net] < 0 ? colors.put : colors.call } });
