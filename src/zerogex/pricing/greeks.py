@@ -66,7 +66,7 @@ def _without_deviation(
 
 
 @compiled
-def _with_deviation(
+def fill_greeks(
     out: Floats, i: int, spot: float, forward: float, strike: float, x: float, years: float, rate: float,
     dividend: float, iv: float, sign: float,
 ) -> None:  # fmt: skip
@@ -118,7 +118,7 @@ def _greeks_rows(
             x = log_moneyness(s, k) + (r - q) * t
         sign = 1.0 if is_call[i] else -1.0
         if v * math.sqrt(t) >= SMALLEST_DEVIATION:
-            _with_deviation(out, i, s, f, k, x, t, r, q, v, sign)
+            fill_greeks(out, i, s, f, k, x, t, r, q, v, sign)
         else:
             _without_deviation(out, i, s, f, k, t, r, q, sign)
 

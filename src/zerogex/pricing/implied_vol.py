@@ -187,7 +187,7 @@ def _solve(x: float, y: float, tolerance: float, max_iterations: int) -> tuple[f
 
 
 @compiled
-def _invert_one(
+def invert_one(
     price: float, forward: float, strike: float, years: float, rate: float, is_call: bool,
     minimum: float, maximum: float, tolerance: float, max_iterations: int,
 ) -> tuple[float, int, int]:  # fmt: skip
@@ -225,7 +225,7 @@ def _invert_rows(
     iv: Floats, status: Codes, iterations: NDArray[np.int16],
 ) -> None:  # fmt: skip
     for i in range(iv.size):
-        iv[i], status[i], iterations[i] = _invert_one(
+        iv[i], status[i], iterations[i] = invert_one(
             price[i], forward[i], strike[i], years[i], rate[i], is_call[i],
             minimum, maximum, tolerance, max_iterations,
         )  # fmt: skip
