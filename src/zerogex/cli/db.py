@@ -181,6 +181,30 @@ def refresh_views() -> None:
         say("no materialized view to refresh; the views of ZeroGEX are computed when asked")
 
 
+@app.command()
+def timescale(
+    compress_after: Annotated[int, typer.Option("--compress-after", min=1, help="Days after which to compress.")] = 7,
+    keep: Annotated[
+        int | None, typer.Option("--keep", min=1, help="Days after which data is dropped; left out: never.")
+    ] = None,
+    yes: Yes = False,
+) -> None:
+    """Turn the tables kept by day into TimescaleDB hypertables, compressed; once, where the server has it."""
+    from zerogex.store.timescale import convert
+
+    with wiring.open_store(settings.load()) as store:
+        if keep is not None and not yes:
+            _confirm(store.config, f"everything older than {keep} days")
+        done = convert(store.config, compress_after_days=compress_after, keep_days=keep)
+    say(
+        f"TimescaleDB {done.version}: " + (", ".join(done.tables) + " converted" if done.tables else "converted before")
+    )
+    if done.refused:
+        say(f"neither compression nor retention: {done.refused}")
+    else:
+        say(f"compressed after {compress_after} days, " + (f"dropped after {keep}" if keep else "never dropped"))
+
+
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def psql(context: typer.Context) -> None:
     """Open psql on the database; what follows goes to psql, for example: zerogex db psql -c '\\dt'."""

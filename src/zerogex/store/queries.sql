@@ -425,7 +425,7 @@ SELECT root.relname AS table, count(part.oid) FILTER (WHERE part.relkind = 'r') 
        sum(pg_table_size(part.oid))::bigint AS table_bytes, sum(pg_indexes_size(part.oid))::bigint AS index_bytes
 FROM pg_class AS root
 CROSS JOIN LATERAL (
-    SELECT relid FROM pg_partition_tree(root.oid) UNION SELECT root.oid
+    SELECT inhrelid AS relid FROM pg_inherits WHERE inhparent = root.oid UNION SELECT root.oid
 ) AS member
 JOIN pg_class AS part ON part.oid = member.relid
 WHERE root.relnamespace = current_schema()::regnamespace AND root.relkind IN ('r', 'p') AND NOT root.relispartition

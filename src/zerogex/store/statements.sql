@@ -535,6 +535,7 @@ WITH quotes AS (DELETE FROM underlying_quotes WHERE timestamp >= %(instant)s),
      cells AS (DELETE FROM gex_calculations WHERE timestamp >= %(instant)s),
      metrics AS (DELETE FROM ingestion_metrics WHERE timestamp >= %(instant)s),
      findings AS (DELETE FROM data_quality_log WHERE trading_day >= trading_day(%(instant)s)),
+     gaps AS (DELETE FROM data_gaps WHERE ended_at > %(instant)s),
      latest_options AS (DELETE FROM option_latest),
      latest_underlyings AS (DELETE FROM underlying_latest)
 DELETE FROM gex_live
@@ -544,6 +545,13 @@ DELETE FROM gex_live
 INSERT INTO ingestion_metrics (underlying, timestamp, metric, value)
 VALUES (%(underlying)s, %(timestamp)s, %(metric)s, %(value)s)
 ON CONFLICT (underlying, timestamp, metric) DO UPDATE SET value = excluded.value
+
+-- declare_gap --
+-- Say that minutes are missing, or brought nothing new; a gap that grows is told again with a later end.
+INSERT INTO data_gaps AS old (underlying, what, subject, started_at, ended_at, reason, contracts)
+VALUES (%(underlying)s, %(what)s, %(subject)s, %(started_at)s, %(ended_at)s, %(reason)s, %(contracts)s)
+ON CONFLICT (underlying, what, subject, reason, started_at) DO UPDATE SET
+    ended_at = greatest(old.ended_at, excluded.ended_at), contracts = greatest(old.contracts, excluded.contracts)
 
 -- record_finding --
 -- Note a finding; found again, it keeps its first date and is open.
@@ -636,3 +644,67 @@ REFRESH MATERIALIZED VIEW {view}
 SELECT current_setting('server_version'), (SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'),
        pg_database_size(current_database()),
        (SELECT count(*) FROM pg_stat_activity WHERE datname = current_database())
+
+-- timescale_available --
+-- The version of TimescaleDB this server could load, if any.
+SELECT coalesce(installed_version, default_version) FROM pg_available_extensions WHERE name = 'timescaledb'
+
+-- timescale_extension --
+-- Works only where shared_preload_libraries names it.
+CREATE EXTENSION IF NOT EXISTS timescaledb
+
+-- partitioned_tables --
+-- Tables kept by day in partitions of our own.
+SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind = 'p' ORDER BY relname
+
+-- view_definitions --
+-- Our views, each after those it is made of.
+SELECT relname, pg_get_viewdef(oid) FROM pg_class
+WHERE relnamespace = current_schema()::regnamespace AND relkind = 'v'
+  AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_class.oid AND deptype = 'e')
+ORDER BY oid
+
+-- drop_view --
+-- Made again in the same transaction.
+DROP VIEW {view}
+
+-- create_view --
+-- Followed by its definition.
+CREATE VIEW {view} AS 
+
+-- set_aside --
+-- Until its rows are moved.
+ALTER TABLE {table} RENAME TO {aside}
+
+-- plain_copy --
+-- The same columns, checks, keys and indexes, without partitions.
+CREATE TABLE {table} (LIKE {aside} INCLUDING ALL)
+
+-- create_hypertable --
+-- Chunks of a day, as our partitions were.
+SELECT create_hypertable(%(table)s::regclass, by_range('timestamp', INTERVAL '1 day'), create_default_indexes => false)
+
+-- move_rows --
+-- All of them.
+INSERT INTO {table} SELECT * FROM {aside}
+
+-- drop_aside --
+-- With its partitions.
+DROP TABLE {aside}
+
+-- no_day_partitions --
+-- Hypertables make their chunks themselves.
+CREATE OR REPLACE FUNCTION ensure_day(parent text, day date) RETURNS void LANGUAGE sql AS $$ SELECT $$
+
+-- compress --
+-- How old chunks are packed.
+ALTER TABLE {table} SET (timescaledb.compress, timescaledb.compress_segmentby = {segment},
+                         timescaledb.compress_orderby = {order})
+
+-- compression_policy --
+-- Pack chunks of that age.
+SELECT add_compression_policy(%(table)s::regclass, make_interval(days => %(days)s), if_not_exists => true)
+
+-- retention_policy --
+-- Drop chunks of that age.
+SELECT add_retention_policy(%(table)s::regclass, make_interval(days => %(days)s), if_not_exists => true)
