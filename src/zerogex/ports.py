@@ -13,6 +13,7 @@ from zerogex.domain.bar import MinuteBar, OptionBar, UnderlyingBar
 from zerogex.domain.chain import Bools, OptionChain
 from zerogex.domain.contract import OptionContract
 from zerogex.domain.exposure import Analysis
+from zerogex.domain.gap import DataGap
 from zerogex.domain.quote import OptionQuote, UnderlyingQuote
 
 
@@ -90,6 +91,7 @@ class MinuteBatch:
     timestamp: datetime
     chain: OptionChain | None
     bars: tuple[MinuteBar, ...]
+    gaps: tuple[DataGap, ...] = ()  # what is known to be missing, declared with the minute that shows it
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 
 from zerogex.clock import Clock, ScaledClock
+from zerogex.domain.gap import GapReason
 from zerogex.engines.backfill_bars import fill_recent
 from zerogex.engines.follow import StreamBudget
 from zerogex.engines.ingest_config import IngestConfig
@@ -24,6 +25,14 @@ __all__ = ["IngestConfig", "IngestEngine", "feed_state_of"]
 log = logging.getLogger(__name__)
 
 _WORTH_A_WARNING = frozenset({"goaway", "dual_logon", "symbol_error", "silent", "rate_limited"})
+
+_REASONS = {
+    "reconnecting": GapReason.UPSTREAM_DOWN,
+    "goaway": GapReason.UPSTREAM_DOWN,
+    "dual_logon": GapReason.UPSTREAM_DOWN,
+    "rate_limited": GapReason.RATE_LIMITED,
+    "silent": GapReason.SILENT,
+}
 
 
 class IngestEngine:
@@ -102,6 +111,9 @@ class IngestEngine:
     def _say_event(self, event: FeedEvent) -> None:
         self.meter.add("feed_events_total", 1, event.kind)
         level = logging.WARNING if event.kind in _WORTH_A_WARNING else logging.INFO
+        if (reason := _REASONS.get(event.kind)) is not None:
+            for one in self.followed:
+                one.gaps.trouble(event.stream, self.clock.now(), reason)
         log.log(level, "feed event", extra={"kind": event.kind, "stream": event.stream, "detail": event.detail})
 
 

@@ -14,10 +14,11 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import numpy as np
@@ -27,7 +28,9 @@ from zerogex.domain.bar import UnderlyingBar
 from zerogex.domain.calendar import Session, minute_of, session_at
 from zerogex.domain.chain import OptionChain
 from zerogex.domain.contract import OptionContract
+from zerogex.domain.gap import DataGap
 from zerogex.domain.quote import OptionQuote, UnderlyingQuote
+from zerogex.engines.bar_mender import BarMender
 from zerogex.engines.follow import ChainFollower, StreamBudget, poll_pause
 from zerogex.engines.ingest_config import IngestConfig
 from zerogex.engines.ingest_diary import Diary
@@ -35,6 +38,7 @@ from zerogex.engines.threads import Backoff, in_thread
 from zerogex.errors import BadPayload, ProviderError, RateLimited, StoreUnavailable, Unavailable
 from zerogex.pipeline.bar_book import day_start
 from zerogex.pipeline.enrich import enrich
+from zerogex.pipeline.gap_watch import GapWatch
 from zerogex.pipeline.live_chain import LiveChain
 from zerogex.pipeline.minutes import ClosedMinute, MinuteBuilder
 from zerogex.pipeline.validate import Validator
@@ -50,6 +54,8 @@ _LATEST_FLOOR_REAL_S = 0.25
 _MINUTES_FIRST_REAL_S = 2.0  # the page waits no longer than this for a slow minute
 _LOOK_REAL_S = 0.01
 _REJECTED_EVERY_REAL_S = 60.0
+_MEND_EVERY_S = 30.0  # market seconds
+_MEND_FLOOR_REAL_S = 0.5
 _GRACE_REAL_S = 0.25  # what a fast simulated minute gets at least
 
 Event = UnderlyingBar | UnderlyingQuote | Sequence[OptionQuote]
@@ -77,6 +83,9 @@ class UnderlyingIngest:
         self.builder = MinuteBuilder(self.live, bucket_seconds=config.bucket_seconds, grace_s=grace_s)
         self.builder.simulated = clock.simulated
         self.validator = Validator(underlying)
+        self.gaps = GapWatch(underlying, config.bucket_seconds)
+        self.mender = BarMender(self.builder.book)
+        self._declared: list[DataGap] = []  # gaps that the next minute to be written will declare
         self.follower = ChainFollower(
             underlying, market, clock, config, budget,
             spot=lambda: self.builder.book.spot_now()[0], deliver=self._receive_quotes, retarget=self._retarget,
@@ -96,10 +105,14 @@ class UnderlyingIngest:
         await self._prepare()
         try:
             async with asyncio.TaskGroup() as tasks:
-                for work in (self._bars, self.follower.run, self._merge, self._tick, self._write, self._latest):
+                for work in self._work():
                     tasks.create_task(work(), name=f"{self.underlying} {work.__name__}")
         finally:
             await self._drain()
+
+    def _work(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
+        streamed = (self._bars, self.follower.run, self._mend)
+        return (*streamed, self._merge, self._tick, self._write, self._latest)
 
     def buffers(self) -> dict[str, int]:
         """What waits: network reads, closed minutes, changed contracts."""
@@ -124,7 +137,16 @@ class UnderlyingIngest:
         if known is not None:
             self.live.seed(known)
         await self._first_price()
+        await self._watch_gaps()
         self.builder.start(self.clock.now())
+
+    async def _watch_gaps(self) -> None:
+        """From here on what is missing is declared, the time since the last stored minute included."""
+        chain = await in_thread(self.store.minute_chain, self.underlying)
+        bar = await in_thread(self.store.last_bar, self.underlying)
+        bar_end = None if bar is None else bar.timestamp + timedelta(seconds=60)
+        self.mender.begin(self.clock.now())
+        self.gaps.begin(self.clock.now(), None if chain is None else chain.as_of, bar_end)
 
     async def _fill_bars(self, since: datetime, until: datetime) -> None:
         """Today's bars that are not stored yet; a feed that cannot say them now is asked again by `backfill`."""
@@ -200,6 +222,23 @@ class UnderlyingIngest:
             await self._inbox.put(bar)
         await poll_pause(self.clock, self.config)
 
+    async def _mend(self) -> None:
+        """Ask again for minutes whose closing bar did not come."""
+        while True:
+            await asyncio.gather(self.clock.sleep(_MEND_EVERY_S), asyncio.sleep(_MEND_FLOOR_REAL_S))
+            span = self.mender.span(self.clock.now())
+            if span is None:
+                continue
+            try:
+                bars = await self.market.bars(self.underlying, *span)
+            except (Unavailable, RateLimited, BadPayload) as error:
+                log.info("bars not mended", extra={"underlying": self.underlying, "error": str(error)})
+                continue
+            for bar in bars:
+                if bar.closed:
+                    await self._inbox.put(bar)
+            self.mender.asked(span)
+
     async def _receive_quotes(self, quotes: Sequence[OptionQuote]) -> None:
         await self._inbox.put(quotes)
 
@@ -217,9 +256,17 @@ class UnderlyingIngest:
                 events.append(self._inbox.get_nowait())
             self._take(events)
             for minute in self.builder.advance(self.clock.now(), early=self._outbox.empty()):
+                self._declare(minute)
                 await self._outbox.put(minute)
             if self.live.dirty_count >= self.config.max_buffer:
                 self._latest_wanted.set()
+
+    def _declare(self, minute: ClosedMinute) -> None:
+        """What the minutes before this one lack."""
+        if minute.chain is not None:
+            self._declared += self.gaps.chain(minute.timestamp, minute.chain, self.live.contracts)
+        book = self.builder.book
+        self._declared += self.gaps.bars(minute.end, lambda at: book.handed(int(at.timestamp())) is not None)
 
     def _take(self, events: Sequence[Event | None]) -> None:
         """Merge events in the order they came; neighbouring batches of quotes become one."""
@@ -308,7 +355,8 @@ class UnderlyingIngest:
 
     def _batch(self, minute: ClosedMinute) -> MinuteBatch:
         chain = enrich(minute.chain, self.config.enrich).chain if minute.chain is not None else None
-        return MinuteBatch(batch_id(minute.timestamp), self.underlying, minute.timestamp, chain, minute.bars)
+        gaps, self._declared = tuple(self._declared), []
+        return MinuteBatch(batch_id(minute.timestamp), self.underlying, minute.timestamp, chain, minute.bars, gaps)
 
     async def _reprice(self, minute: ClosedMinute) -> ClosedMinute | None:
         """The stored rows of a minute, at the close its bar turned out to have; None where nothing is to do."""
@@ -385,6 +433,8 @@ class UnderlyingIngest:
         while not self._outbox.empty():
             minutes.append(self._outbox.get_nowait())
         minutes += self.builder.drain(self.clock.now())
+        for minute in minutes:
+            self._declare(minute)
         lost: StoreUnavailable | None = None
         for minute in minutes:
             try:

@@ -108,6 +108,15 @@ class BarBook:
                 out.append(minute)
         return tuple(out)
 
+    def has(self, minute: datetime) -> bool:
+        """Whether any reading of a minute is known."""
+        return int(minute.timestamp()) in self._readings
+
+    def is_settled(self, minute: datetime) -> bool:
+        """Whether the closing reading of a minute is known."""
+        reading = self._readings.get(int(minute.timestamp()))
+        return reading is not None and reading.closed
+
     def handed(self, bucket: int) -> MinuteBar | None:
         """What was last handed out for a bucket (its start in seconds since the epoch)."""
         return self._handed.get(bucket)

@@ -6,6 +6,7 @@ import logging
 import math
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
 from datetime import date, datetime
 from typing import Any
 
@@ -117,6 +118,7 @@ def write_batch(
             _write_chain(connection, rows, header, key)
         write_bars(connection, bars)
         _record_metrics(connection, batch, named)
+        _declare_gaps(connection, batch)
         connection.execute(statement("notify"), {"payload": payload("minute", batch.underlying)})
         on_step("before_commit")
     on_step("after_commit")
@@ -140,6 +142,15 @@ def _record_metrics(connection: Connection, batch: MinuteBatch, named: dict[str,
         cursor.executemany(
             statement("record_metric"), [{**key, "metric": name, "value": value} for name, value in values.items()]
         )
+
+
+def _declare_gaps(connection: Connection, batch: MinuteBatch) -> None:
+    """What the batch says is missing."""
+    if not batch.gaps:
+        return
+    rows = [{"underlying": batch.underlying, **asdict(gap), "reason": gap.reason.value} for gap in batch.gaps]
+    with connection.cursor() as cursor:
+        cursor.executemany(statement("declare_gap"), rows)
 
 
 def report_rejected(underlying: str, rows: ChainRows) -> None:

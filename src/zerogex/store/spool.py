@@ -26,6 +26,7 @@ import numpy as np
 
 from zerogex.domain.bar import MinuteBar
 from zerogex.domain.chain import COLUMNS, OptionChain, objects
+from zerogex.domain.gap import DataGap
 from zerogex.ports import MinuteBatch
 
 log = logging.getLogger(__name__)
@@ -51,6 +52,7 @@ class _Record(msgspec.Struct):
     timestamp: datetime
     bars: tuple[MinuteBar, ...]
     chain: _Chain | None
+    gaps: tuple[DataGap, ...] = ()
 
 
 _ENCODER, _DECODER = msgspec.msgpack.Encoder(), msgspec.msgpack.Decoder(_Record)
@@ -59,7 +61,8 @@ _ENCODER, _DECODER = msgspec.msgpack.Encoder(), msgspec.msgpack.Decoder(_Record)
 def encode(batch: MinuteBatch) -> bytes:
     """A batch as one framed record."""
     chain = None if batch.chain is None else _flat(batch.chain)
-    payload = _ENCODER.encode(_Record(batch.batch_id, batch.underlying, batch.timestamp, batch.bars, chain))
+    record = _Record(batch.batch_id, batch.underlying, batch.timestamp, batch.bars, chain, batch.gaps)
+    payload = _ENCODER.encode(record)
     return _HEAD.pack(_MARK, len(payload), zlib.crc32(payload)) + payload
 
 
@@ -87,7 +90,7 @@ def _chain(underlying: str, flat: _Chain) -> OptionChain:
 def _batch(payload: bytes) -> MinuteBatch:
     record = _DECODER.decode(payload)
     chain = None if record.chain is None else _chain(record.underlying, record.chain)
-    return MinuteBatch(record.batch_id, record.underlying, record.timestamp, chain, record.bars)
+    return MinuteBatch(record.batch_id, record.underlying, record.timestamp, chain, record.bars, record.gaps)
 
 
 def scan(data: bytes | mmap.mmap, start: int = 0) -> Iterator[tuple[int, MinuteBatch | None]]:

@@ -158,6 +158,11 @@ class Memory:
         stored = [batch.chain for batch in self.minutes if batch.timestamp == timestamp and batch.chain is not None]
         return stored[-1] if stored else None
 
+    def last_bar(self, symbol):
+        return max(
+            self.bars(symbol, TEN - 9 * 60 * MINUTE, TEN + 24 * 60 * MINUTE), key=lambda b: b.timestamp, default=None
+        )
+
     def bars(self, symbol, start, end):
         return [bar for bar in self.known_bars if start <= bar.timestamp < end]
 

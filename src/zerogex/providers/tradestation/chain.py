@@ -28,9 +28,11 @@ class ChainMerge:
 
     def __init__(self, contracts: Sequence[OptionContract]) -> None:
         self.refused: list[BadPayload] = []  # rows of the last call that made no quote
+        self.outside = 0  # rows of the last call that are of no contract of the window
         self._wanted = {contract.symbol: contract for contract in contracts}
         self._spelled: dict[str, OptionContract | None] = {}
-        self._known: dict[OptionContract, OptionQuote] = {}
+        # by id(contract): the window keeps its contracts alive, and hashing one costs a call in Python
+        self._known: dict[int, OptionQuote] = {}
         self._next_open = datetime.min.replace(tzinfo=UTC)
 
     def quotes(self, rows: Sequence[wire.ChainRow], received: datetime) -> list[OptionQuote]:
@@ -48,6 +50,8 @@ class ChainMerge:
                 contract = spelled[name] if name in spelled else self._contract(name)
                 if contract is not None and len(legs) == 1:
                     found.append(merged(row, contract, received))
+                else:
+                    self.outside += 1
             except BadPayload as error:
                 self.refused.append(error)
         return found
@@ -56,53 +60,58 @@ class ChainMerge:
         """Polled quotes, merged with what is known (a snapshot says nothing of Greeks)."""
         if quotes:
             self._begin(quotes[0].received_time)
-        return [self._remember(quote) for quote in quotes if quote.contract.symbol in self._wanted]
+        own = self._wanted.get
+        return [
+            self._remember(quote, contract) for quote in quotes if (contract := own(quote.contract.symbol)) is not None
+        ]
 
     def reopened(self) -> None:
         """After an outage old prices are no longer the market's; counts of the day still are."""
         self._known = {
-            contract: OptionQuote(
-                contract, None, None, None, old.volume, old.open_interest, old.event_time, old.received_time
+            key: OptionQuote(
+                old.contract, None, None, None, old.volume, old.open_interest, old.event_time, old.received_time
             )
-            for contract, old in self._known.items()
+            for key, old in self._known.items()
         }
 
     def _begin(self, received: datetime) -> None:
         """At 09:30 ET the vendor's volumes start again from zero, and then zero must count."""
-        self.refused = []
+        self.refused, self.outside = [], 0
         if received < self._next_open:
             return
-        for contract, old in self._known.items():
-            self._known[contract] = msgspec.structs.replace(old, volume=None)
+        for key, old in self._known.items():
+            self._known[key] = msgspec.structs.replace(old, volume=None)
         today = trading_date(received)
         opening = session_open(today)
         self._next_open = opening if received < opening else session_open(today + timedelta(days=1))
 
     def _merged(self, row: wire.ChainRow, contract: OptionContract, received: datetime) -> OptionQuote:
-        price, iv = parse.price, row.implied_volatility
-        return self._remember(
-            OptionQuote(
-                contract,
-                price(row.bid, "Bid", row),
-                price(row.ask, "Ask", row),
-                price(row.last, "Last", row),
-                parse.count(row.volume, "Volume", row),
-                parse.count(row.daily_open_interest, "DailyOpenInterest", row),
-                received,
-                received,
-                iv if iv is not None and 0.0 < iv < _HIGHEST_IV else None,
-                _greek(row.delta),
-                _greek(row.gamma),
-                _greek(row.theta),
-                _greek(row.vega),
-            )
+        price, count = parse.price, parse.count
+        iv, delta, gamma, theta, vega = row.implied_volatility, row.delta, row.gamma, row.theta, row.vega
+        high = _HIGHEST_GREEK
+        quote = OptionQuote(
+            contract,
+            price(row.bid, "Bid", row),
+            price(row.ask, "Ask", row),
+            price(row.last, "Last", row),
+            count(row.volume, "Volume", row),
+            count(row.daily_open_interest, "DailyOpenInterest", row),
+            received,
+            received,
+            iv if iv is not None and 0.0 < iv < _HIGHEST_IV else None,
+            delta if delta is not None and -high < delta < high else None,  # NaN compares false
+            gamma if gamma is not None and -high < gamma < high else None,
+            theta if theta is not None and -high < theta < high else None,
+            vega if vega is not None and -high < vega < high else None,
         )
+        return self._remember(quote, contract)
 
-    def _remember(self, new: OptionQuote) -> OptionQuote:
-        old = self._known.get(new.contract)
-        if old is not None:
+    def _remember(self, new: OptionQuote, contract: OptionContract) -> OptionQuote:
+        """The quote completed from the one before; `contract` is the window's own object."""
+        key = id(contract)
+        if not _is_complete(new) and (old := self._known.get(key)) is not None:
             new = _filled(new, old)
-        self._known[new.contract] = new
+        self._known[key] = new
         return new
 
     def _contract(self, name: str) -> OptionContract | None:
@@ -117,26 +126,24 @@ class ChainMerge:
         return contract
 
 
-def _greek(value: float | None) -> float | None:
-    """A finite Greek, or nothing (NaN compares false)."""
-    return value if value is not None and -_HIGHEST_GREEK < value < _HIGHEST_GREEK else None
+def _is_complete(quote: OptionQuote) -> bool:
+    """Whether nothing need be taken from the quote before."""
+    return bool(
+        quote.volume
+        and quote.open_interest
+        and quote.bid is not None
+        and quote.ask is not None
+        and quote.last is not None
+        and quote.iv is not None
+        and quote.delta is not None
+        and quote.gamma is not None
+        and quote.theta is not None
+        and quote.vega is not None
+    )
 
 
 def _filled(new: OptionQuote, old: OptionQuote) -> OptionQuote:
     """The new quote, with the old one's values where the new one says nothing."""
-    if (
-        new.volume
-        and new.open_interest
-        and new.bid is not None
-        and new.ask is not None
-        and new.last is not None
-        and new.iv is not None
-        and new.delta is not None
-        and new.gamma is not None
-        and new.theta is not None
-        and new.vega is not None
-    ):
-        return new
     return OptionQuote(
         new.contract,
         old.bid if new.bid is None else new.bid,

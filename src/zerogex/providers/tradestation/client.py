@@ -49,8 +49,9 @@ class Heard(Generic[F]):
 class TradeStation:
     """One account's market data.  See `MarketData` for the meaning of each method.
 
-    `counts` tallies what came: messages, heartbeats, bad_payload, quarantined, partial,
-    symbol_errors, reconnects.
+    `counts` tallies what came.  Of the objects a stream sent: messages, undecodable, quarantined,
+    heartbeats, partial.  Of the messages: refused (no quote or bar), outside (of the window).  Besides:
+    polled (in a stream's stead), bad_payload, symbol_errors, reconnects.
     """
 
     name = "tradestation"
@@ -117,9 +118,11 @@ class TradeStation:
             async for bars in batches:
                 if isinstance(bars, Heard):
                     heard = merge.bars(bars.frames, bars.received)
+                    self.counts["refused"] += len(merge.refused)
                     self._report(f"bars {ours}", merge.refused)
                 else:
                     heard = list(bars)
+                    self.counts["polled"] += len(heard)
                     merge.remember(heard)
                 for bar in heard:
                     yield bar
@@ -133,8 +136,11 @@ class TradeStation:
             async for rows in batches:
                 if not isinstance(rows, Heard):
                     quotes = merge.snapshot(rows)
+                    self.counts["polled"] += len(quotes)
                 elif rows.frames:
                     quotes = merge.quotes(rows.frames, rows.received)
+                    self.counts["refused"] += len(merge.refused)
+                    self.counts["outside"] += merge.outside
                     self._report(request.name, merge.refused)
                 else:
                     merge.reopened()

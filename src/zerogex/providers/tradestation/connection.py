@@ -84,6 +84,7 @@ class Connection(Generic[F]):
                 self.over = Over(Ending.TROUBLE, f"the server said {line[:80]!r}")
             else:
                 self.counts["bad_payload"] += 1
+                self.counts["undecodable"] += 1
                 self._emit("bad_payload", self._request.name, str(parse.undecodable(error, line)))
             return None
 

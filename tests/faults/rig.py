@@ -1,0 +1,263 @@
+"""The whole road in one process: simulated market → provider → ingest → PostgreSQL, every word of it recorded.
+
+The recorders stand at two ports: what the provider said to the engine, and what the engine gave to the
+store.  `checks.py` compares them with the simulator's ledger on one side and the tables on the other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import psycopg
+
+from zerogex.domain.bar import UnderlyingBar
+from zerogex.domain.quote import OptionQuote
+from zerogex.engines.analyze import AnalyzeConfig, AnalyzeEngine
+from zerogex.engines.ingest import IngestConfig, IngestEngine
+from zerogex.ports import ChainWindow, FeedEvent, MinuteBatch
+from zerogex.providers.tradestation.client import TradeStation
+from zerogex.providers.tradestation.clock import discover_clock
+from zerogex.providers.tradestation.config import TradeStationConfig
+from zerogex.simulator.config import SimulatorConfig
+from zerogex.simulator.faults import Faults, changed
+from zerogex.simulator.server import Simulator
+from zerogex.store.config import DatabaseConfig
+from zerogex.store.postgres import PostgresStore
+
+MORNING = datetime(2026, 11, 20, 15, 30, tzinfo=UTC)  # 10:30 in New York, a Friday with a session
+MINUTE = timedelta(minutes=1)
+SPEED = 120.0
+# A test has no 25 s for a silence: the patience of the provider is cut, its order of magnitudes kept.
+QUICK = {
+    "retry_delay_s": 0.1,
+    "inactivity_timeout_s": 2.0,
+    "object_timeout_s": 3.0,
+    "silent_after_s": 1.5,
+    "poll_interval_s": 0.3,
+    "request_timeout_s": 5.0,
+    "dual_logon_wait_s": 0.5,
+}
+# Windows that never move: a stream closed by us has words on its way that nobody can account for.
+STILL = {"expirations": 1, "strike_distance": "8", "price_move_threshold": 1e6, "strike_recalc_interval": 10**6}
+
+
+class RecordedMarket:
+    """A provider, and everything it said to the engine."""
+
+    def __init__(self, provider: TradeStation) -> None:
+        self.provider = provider
+        self.quotes_said: list[OptionQuote] = []
+        self.bars_said: list[UnderlyingBar] = []
+        self.snapshots_said = 0
+        self.events: list[FeedEvent] = []
+        self._heard: Callable[[FeedEvent], None] = lambda event: None
+        provider.on_event = self._event
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.provider, name)
+
+    @property
+    def on_event(self) -> Callable[[FeedEvent], None]:
+        return self._heard
+
+    @on_event.setter
+    def on_event(self, heard: Callable[[FeedEvent], None]) -> None:
+        self._heard = heard
+
+    def _event(self, event: FeedEvent) -> None:
+        self.events.append(event)
+        self._heard(event)
+
+    def kinds(self) -> set[str]:
+        return {event.kind for event in self.events}
+
+    async def option_quotes(self, contracts: Sequence[Any]) -> Sequence[OptionQuote]:
+        found = await self.provider.option_quotes(contracts)
+        self.quotes_said += found
+        self.snapshots_said += len(found)
+        return found
+
+    async def follow_chain(self, window: ChainWindow) -> AsyncGenerator[Sequence[OptionQuote], None]:
+        async with aclosing(self.provider.follow_chain(window)) as batches:
+            async for quotes in batches:
+                self.quotes_said += quotes
+                yield quotes
+
+    async def follow_bars(self, underlying: str) -> AsyncGenerator[UnderlyingBar, None]:
+        async with aclosing(self.provider.follow_bars(underlying)) as bars:
+            async for bar in bars:
+                self.bars_said.append(bar)
+                yield bar
+
+
+class RecordedStore:
+    """A store, and every batch that it acknowledged, in order."""
+
+    def __init__(self, store: PostgresStore) -> None:
+        self.store = store
+        self.acknowledged: list[MinuteBatch] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.store, name)
+
+    def write_minute(self, batch: MinuteBatch) -> None:
+        self.store.write_minute(batch)
+        self.acknowledged.append(batch)
+
+
+@dataclass
+class Rig:
+    """What a test holds in its hands."""
+
+    simulator: Simulator
+    market: RecordedMarket
+    store: RecordedStore
+    database: DatabaseConfig
+    clock: Any
+    engine: IngestEngine
+    config: IngestConfig
+    begun: datetime
+    tasks: list[asyncio.Future[Any]] = field(default_factory=list)
+    faults: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def ledger(self) -> dict[str, Any]:
+        return self.simulator.exchange.ledger.as_fields()
+
+    @property
+    def counts(self) -> Any:
+        return self.market.provider.counts
+
+    def switch(self, **changes: Any) -> None:
+        """Throw switches of the simulator; those not named stay."""
+        self.faults |= changes
+        self.simulator.exchange.switch(changed(self.simulator.exchange.faults, changes))
+
+    def calm(self) -> None:
+        """The feed behaves again."""
+        self.simulator.exchange.switch(Faults(seed=self.simulator.exchange.faults.seed))
+
+    def minutes(self, underlying: str = "SPY") -> list[datetime]:
+        """Labels of the stored chains, ascending."""
+        with psycopg.connect(**self.database.parameters()) as connection:
+            rows = connection.execute(
+                "SELECT timestamp FROM chain_minutes WHERE underlying = %s ORDER BY 1", [underlying]
+            ).fetchall()
+        return [stamp for (stamp,) in rows]
+
+    async def stored(self, count: int, timeout_s: float = 30.0) -> None:
+        """Wait until so many more chains are stored than there are now."""
+        had = len(await asyncio.to_thread(self.minutes))
+        await until(lambda: len(self.minutes()) >= had + count, timeout_s)
+
+    async def market_time(self, passed: timedelta) -> None:
+        """Wait for so much market time."""
+        end = self.clock.now() + passed
+        await until(lambda: self.clock.now() >= end)
+
+    async def mended(self) -> None:
+        """Wait until no minute is without its closing bar, of those that were over when this was asked."""
+        now = self.clock.now() - 2 * MINUTE
+        await until(lambda: all(one.mender.span(now) is None for one in self.engine.followed))
+
+    async def quiet(self) -> None:
+        """Let the feed fall silent without breaking, and wait until all that was sent is heard or counted as lost."""
+        self.switch(heartbeat_only=True)
+        patience = asyncio.get_running_loop().time() + 5.0
+        while asyncio.get_running_loop().time() < patience:
+            before = sum(self.ledger["objects"].values()), self.heard
+            await asyncio.sleep(0.3)
+            if before == (sum(self.ledger["objects"].values()), self.heard) and before[0] == before[1]:
+                return
+
+    def told_until(self, underlying: str) -> datetime:
+        """The end of the newest bar that the feed said is closed."""
+        return max(
+            datetime.fromisoformat(stream["last_closed_bar"])
+            for stream in self.ledger["streams"]
+            if stream["kind"] == "barcharts" and underlying in stream["path"] and stream["last_closed_bar"]
+        )
+
+    @property
+    def heard(self) -> int:
+        """Objects of streams that reached us, whatever became of them."""
+        return int(sum(self.counts[name] for name in ("messages", "undecodable", "quarantined")))
+
+    async def stop(self) -> None:
+        """End the engines as a signal would."""
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.wait(self.tasks)
+        for task in self.tasks:
+            if not task.cancelled() and (error := task.exception()) is not None:
+                raise error
+        self.tasks.clear()
+
+
+@asynccontextmanager
+async def rig(
+    database: DatabaseConfig,
+    spool: Path,
+    *,
+    seed: int = 1,
+    start: datetime = MORNING,
+    speed: float = SPEED,
+    underlyings: Sequence[str] = ("SPY",),
+    faults: dict[str, Any] | None = None,
+    feed: dict[str, Any] | None = None,
+    analyze: bool = True,
+    proxy: str | None = None,
+    **config: Any,
+) -> AsyncIterator[Rig]:
+    """Everything running, from `start` on; ended at the end of the block."""
+    switched = changed(Faults(seed=seed), faults or {})
+    setup = SimulatorConfig(port=0, start=start, speed=speed, seed=seed + 6, faults=switched, heartbeat_s=0.3)
+    async with Simulator(setup) as simulator:
+        clock = await discover_clock(simulator.url)
+        url = proxy or simulator.url
+        patience = {**QUICK, **(feed or {})}
+        account = TradeStationConfig("id", "secret", "token", api_url=url, auth_url=url, **patience)
+        provider = TradeStation(account, clock)
+        market, store = RecordedMarket(provider), RecordedStore(PostgresStore(database, spool=spool))
+        settings = IngestConfig(tuple(underlyings), **{**STILL, "latest_interval_s": 0.3, **config})
+        engine = IngestEngine(market, store, clock, settings)
+        made = Rig(simulator, market, store, database, clock, engine, settings, clock.now(), faults=dict(faults or {}))
+        made.tasks.append(asyncio.ensure_future(engine.run()))
+        if analyze:
+            made.tasks.append(asyncio.ensure_future(AnalyzeEngine(store, clock, AnalyzeConfig()).run()))
+        try:
+            yield made
+            if made.tasks:
+                await made.stop()
+        finally:
+            for task in made.tasks:
+                task.cancel()
+            if made.tasks:
+                await asyncio.wait(made.tasks)
+            await provider.aclose()
+            store.store.close()
+
+
+async def until(condition: Callable[[], Any], timeout_s: float = 30.0) -> None:
+    """Wait for a condition asked in a thread, because it may ask a database."""
+    async with asyncio.timeout(timeout_s):
+        while True:
+            if await asyncio.to_thread(condition):
+                return
+            await asyncio.sleep(0.05)
+
+
+def again(batch: MinuteBatch, batch_id: Any) -> MinuteBatch:
+    """The same minute under another batch."""
+    return replace(batch, batch_id=batch_id)
+
+
+def as_json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()

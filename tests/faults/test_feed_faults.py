@@ -1,0 +1,168 @@
+"""A feed that misbehaves (faults F01 to F14): nothing is lost, nothing is counted twice, the engine lives."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from faults.checks import check_all, check_conservation, declared
+from faults.rig import MINUTE, rig, until
+from zerogex.store.config import DatabaseConfig
+
+NewDatabase = Callable[[], DatabaseConfig]
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [
+        {},
+        {"rechunk": True, "crlf": True, "blank_lines": True},
+        {"duplicate": 3},
+        {"reorder": 40},
+        {"cut_after_bytes": 60_000},
+        {"eof_after_s": 0.7},
+        {"goaway_after_s": 0.8},
+        {"goaway_after_s": 0.8, "goaway_as_status": True},
+        {"dual_logon_after_s": 0.8},
+        {"corrupt": "nan"},
+        {"corrupt": "infinity"},
+        {"corrupt": "text"},
+        {"corrupt": "null"},
+        {"corrupt": "negative"},
+        {"corrupt": "empty"},
+        {"corrupt": "missing"},
+        {"corrupt": "truncated"},
+        {"corrupt": "garbage"},
+        {"corrupt": "deep"},
+        {"float32_prices": True, "extra_fields": True, "lower_case": True},
+        {"null_fields": True, "crossed": 0.3},
+    ],
+    ids=lambda faults: ",".join(f"{name}={value}" for name, value in faults.items()) or "none",
+)
+async def test_everything_sent_is_stored_merged_or_counted(
+    faults: dict[str, Any], database: DatabaseConfig, new_database: NewDatabase, tmp_path: Path, seed: int
+) -> None:
+    async with rig(database, tmp_path / "spool", seed=seed) as run:
+        await run.stored(1)
+        run.switch(**faults)
+        await run.stored(3)
+        await check_all(run, new_database)
+
+
+async def test_ten_streams_and_a_request_at_expiry_make_one_refresh(
+    database: DatabaseConfig, new_database: NewDatabase, tmp_path: Path, seed: int
+) -> None:
+    """F01: the token dies under two underlyings of four expirations each while everything reconnects."""
+    async with rig(database, tmp_path / "spool", seed=seed, underlyings=("SPY", "QQQ"), expirations=4) as run:
+        await run.stored(1)
+        await until(lambda: run.ledger["open_streams"] == 10)
+        refreshes = run.ledger["token_requests"]
+        run.switch(revoke_tokens=True, eof_after_s=0.01)
+        await until(lambda: run.ledger["open_streams"] < 10)
+        run.calm()
+        await asyncio.gather(run.market.provider.quotes(["SPY"]), run.market.provider.quotes(["QQQ"]))
+        await until(lambda: run.ledger["open_streams"] == 10, 5.0)
+        assert run.ledger["token_requests"] == refreshes + 1
+        await run.stored(2)
+        await check_all(run, new_database)
+
+
+async def test_a_sign_in_host_in_trouble_stops_no_stream(
+    database: DatabaseConfig, new_database: NewDatabase, tmp_path: Path, seed: int
+) -> None:
+    """F02: tokens live two seconds and the host answers 502 three times at each refresh."""
+    async with rig(database, tmp_path / "spool", seed=seed, faults={"token_life_s": 2.0}) as run:
+        await run.stored(1)
+        run.switch(token_status=502, token_status_count=3, eof_after_s=0.6)
+        await run.stored(3)
+        await check_all(run, new_database)
+
+
+@pytest.mark.parametrize("retry_after", ["2", "", "-5", "1000000000", "Fri, 20 Nov 2026 15:30:00 GMT"])
+async def test_a_429_costs_no_minute_and_is_not_insisted_on(
+    retry_after: str, database: DatabaseConfig, new_database: NewDatabase, tmp_path: Path, seed: int
+) -> None:
+    """F04: the chain stream is refused; its contracts are polled, and nobody knocks before the time is up."""
+    async with rig(database, tmp_path / "spool", seed=seed) as run:
+        await run.stored(1)
+        refused = {"status": 429, "status_path": "stream/options/chains", "retry_after": retry_after}
+        run.switch(eof_after_s=0.5, **refused)
+        await until(lambda: "rate_limited" in run.market.kinds())
+        run.calm()
+        run.switch(**refused)
+        asked = _refused(run)
+        await asyncio.sleep(1.5)  # real: the shortest of these waits is two seconds and a margin
+        assert _refused(run) == asked
+        await run.stored(2)
+        await check_all(run, new_database)
+        assert run.counts["polled"] > 0
+
+
+def _refused(run: Any) -> int:
+    return sum(count for name, count in run.ledger["requests"].items() if name.endswith(" 429"))
+
+
+@pytest.mark.parametrize("switches", [{"heartbeat_only": True}, {"stall_after_s": 0.01}], ids=["starved", "half-open"])
+async def test_a_feed_without_data_is_noticed_declared_and_opened_again(
+    switches: dict[str, Any], database: DatabaseConfig, new_database: NewDatabase, tmp_path: Path, seed: int
+) -> None:
+    """F09, F10: connections that live on heartbeats, or on nothing at all."""
+    async with rig(database, tmp_path / "spool", seed=seed) as run:
+        await run.stored(1)
+        run.switch(**switches)
+        word = "silent" if "heartbeat_only" in switches else "reconnecting"
+        await until(lambda: word in run.market.kinds(), 10.0)
+        await run.market_time(3 * MINUTE)
+        run.calm()
+        await run.stored(4, 20.0)
+        await check_all(run, new_database)
+        reasons = {reason for *_, reason, _ in declared(database, "SPY", "chains")}
+        assert reasons & {"silent", "upstream_down"}
+
+
+async def test_streams_over_the_cap_are_polled(
+    database: DatabaseConfig, new_database: NewDatabase, tmp_path: Path, seed: int
+) -> None:
+    """F13: three streams granted, five wanted; the cap is never exceeded and no contract is left out."""
+    cap = {"stream_cap": 3}
+    async with rig(database, tmp_path / "spool", seed=seed, faults=cap, expirations=4, feed={"max_streams": 3}) as run:
+        await run.stored(4, 40.0)
+        assert run.ledger["open_streams"] <= 3 and _refused(run) == 0
+        await check_all(run, new_database)
+        assert run.counts["polled"] > 0
+
+
+async def test_a_server_that_closes_what_is_over_its_cap_is_polled(
+    database: DatabaseConfig, new_database: NewDatabase, tmp_path: Path, seed: int
+) -> None:
+    """F12, F13: the server's cap is lower than ours and it closes without a word."""
+    cap = {"stream_cap": 2, "cap_mode": "close"}
+    async with rig(database, tmp_path / "spool", seed=seed, faults=cap, expirations=3) as run:
+        await run.stored(4, 40.0)
+        await check_all(run, new_database)
+        assert run.counts["polled"] > 0
+
+
+async def test_one_silent_contract_is_seen(database: DatabaseConfig, tmp_path: Path, seed: int) -> None:
+    """F14: its row keeps the time it was last heard of, and the others go on."""
+    async with rig(database, tmp_path / "spool", seed=seed) as run:
+        await run.stored(1)
+        chain = run.store.minute_chain("SPY")
+        assert chain is not None
+        silent = str(chain.symbol[len(chain) // 2])
+        run.switch(mute=[silent])
+        muted_at = run.clock.now()
+        await run.stored(3)
+        run.calm()
+        await run.quiet()
+        check_conservation(run)
+        after = run.store.minute_chain("SPY")
+        assert after is not None
+        heard = dict(zip(after.symbol.tolist(), after.event_time.tolist(), strict=True))
+        assert heard[silent] <= (muted_at + timedelta(seconds=60)).timestamp()
+        assert max(heard.values()) > heard[silent]
