@@ -6,6 +6,7 @@ the unit files themselves are checked by the real systemd-analyze where it is in
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -170,3 +171,11 @@ def test_a_pattern_reaches_the_program_as_typed(tmp_path: Path) -> None:
     said = make("--no-print-directory", "logs-grep", f"ZEROGEX={program}", "READY=Makefile", f"PATTERN={pattern}")
     assert said.splitlines()[-1] == pattern
     assert not (tmp_path / "owned").exists()
+
+
+def test_every_log_phrase_of_the_services_page_is_said_by_the_program() -> None:
+    page = (ROOT / "docs/services.md").read_text().split("## Logs")[1].split("## Metrics")[0]
+    phrases = {phrase for row in re.findall(r"^\| (`.+?) \|", page, re.M) for phrase in re.findall(r"`([^`]+)`", row)}
+    source = "\n".join(path.read_text() for path in (ROOT / "src/zerogex").rglob("*.py"))
+    assert len(phrases) > 15
+    assert not {phrase for phrase in phrases if f'"{phrase}"' not in source}
