@@ -5,7 +5,7 @@ import { VIEWS } from "./views.js";
 
 const KEYS = [
   ["/", "choose the underlying"], ["1 … 9", VIEWS.map((view) => view.title.toLowerCase()).join(", ")],
-  ["← →", "one minute back or on: the whole page as of then"], ["l", "live again: the newest minute"],
+  ["← →", "one minute back or on: the whole page as of then; with Shift one day"], ["l", "live again: the newest minute"],
   ["m", "next measure by strike"], ["t", "dark or light"], ["?", "this help"], ["Esc", "close"],
 ];
 

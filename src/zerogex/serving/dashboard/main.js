@@ -46,7 +46,7 @@ const feed = new Feed({
 
 const asker = new Asker({
   heard(name, body, at) {
-    if (name === "minutes") { timeline.take(body.history.map((row) => row.data_timestamp ?? row.timestamp)); return; }
+    if (name === "minutes") { timeline.take(body.history.map((row) => row.data_timestamp), page.face?.market_time ?? null); return; }
     (at ? page.past : page.asked)[name] = body;
     delete page.problems[name];
     page.stale.add(name);
@@ -121,6 +121,7 @@ function showBlank(panel, ready, wrong) {
   const words = ready ? null : problem ? `${problem.detail ?? problem.title} ${problem.hint ?? ""}`.trim()
     : panel.needs.some((name) => name in views()) ? "Nothing to show yet" : wrong ? "Nothing to draw yet" : "Loading …";
   if (!ready) pieces[panel.name].clear();
+  else if (problem) say(byId(`note-${panel.name}`), `not renewed: ${problem.detail ?? problem.title}`);
   blank(home, words);
 }
 
@@ -212,6 +213,11 @@ async function learnSymbols() {
   later();
 }
 
+/** A minute, or with shift a day, on or back. */
+function move(event, by) {
+  if (event.shiftKey) timeline.day(by, page.face?.market_time); else timeline.step(by);
+}
+
 const flipTheme = () => setTheme(document.documentElement.dataset.theme === "light" ? "dark" : "light");
 const measures = Object.keys(MEASURES);
 const keys = {
@@ -220,8 +226,8 @@ const keys = {
   l: () => { timeline.live(); pieces.price.chart.live(); if (page.link !== "live") feed.reconnect(); },
   t: flipTheme,
   m: () => setChoice({ measure: measures[(measures.indexOf(page.measure) + 1) % measures.length] }),
-  ArrowLeft: () => timeline.step(-1),
-  ArrowRight: () => timeline.step(1),
+  ArrowLeft: (event) => move(event, -1),
+  ArrowRight: (event) => move(event, 1),
 };
 VIEWS.forEach((view, i) => { keys[i + 1] = () => setView(view); });
 
@@ -230,7 +236,7 @@ function onKey(event) {
   const { target } = event;
   if (target.matches("select, textarea, input:not([type=range])")) return;
   if (event.key.startsWith("Arrow") && target.matches("input, .rows, .rows *, pre")) return;
-  if (keys[event.key]) { event.preventDefault(); keys[event.key](); }
+  if (keys[event.key]) { event.preventDefault(); keys[event.key](event); }
 }
 
 function buildRange() {

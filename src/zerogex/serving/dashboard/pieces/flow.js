@@ -44,7 +44,7 @@ function byType(chart, body) {
     note: "$ by minute", rows,
   });
   const newest = rows.at(-1);
-  say(byId("note-flow-type"), newest ? `${newest.sentiment ?? "–"}, confidence ${share(100 * newest.confidence)} · ${INFERRED}` : "");
+  say(byId("note-flow-type"), newest ? `${newest.sentiment ?? "–"}, confidence ${share(100 * newest.confidence)} · inferred` : "");
 }
 
 function pressure(chart, body) {
@@ -68,8 +68,17 @@ function pressure(chart, body) {
   say(byId("note-pressure"), `${rows.at(-1)?.momentum ?? "–"} · inferred from upticks, not from orders`);
 }
 
+/** The strikes between the outermost that carry a hundredth of the busiest one's premium. */
+function busy(rows) {
+  const weight = (row) => row.call_premium + row.put_premium;
+  const most = Math.max(...rows.map(weight));
+  const loud = rows.map((row, i) => weight(row) >= most / 100 ? i : -1).filter((i) => i >= 0);
+  return rows.slice(loud[0] ?? 0, (loud.at(-1) ?? rows.length) + 1);
+}
+
 function mirrored(chart, body, key, written) {
-  const rows = ascending(body, key);
+  const all = ascending(body, key);
+  const rows = key === "strike" ? busy(all) : all;
   chart.draw({
     x: { labels: rows.map((row) => written(row[key])) },
     series: [
@@ -83,7 +92,7 @@ function mirrored(chart, body, key, written) {
       return row ? [written(row[key]), `Calls  ${money(row.call_premium)} · ${f.count(row.call_volume)}`, `Puts  ${money(row.put_premium)} · ${f.count(row.put_volume)}`,
         `Net flow  ${money(row.net_flow)}`, `Confidence  ${share(100 * row.confidence)}`].join("\n") : "";
     },
-    label: `Premium traded in ${rows.length} ${key}s`, note: "$ of premium, puts drawn downward", rows,
+    label: `Premium traded in ${rows.length} ${key}s`, note: "$ of premium, puts drawn downward", rows: all,
   });
   say(byId(`note-flow-${key}`), body.minutes ? `newest ${body.minutes} minutes` : "");
 }

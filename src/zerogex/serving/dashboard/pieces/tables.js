@@ -8,6 +8,7 @@ import { facts, fill } from "../table.js";
 import { rowsOf, written } from "./piece.js";
 
 const STRIKES = 30;  // around spot; all are in the file
+const LEVELS_SAVED = ["underlying", "state", "spot", "net_gex", "gamma_flip", "gamma_flip_status", "put_wall", "call_wall", "max_gamma_strike", "max_pain", "data_timestamp", "simulated"];
 const money = (value) => f.compact(value, { sign: true });
 const words = (text) => String(text ?? f.NONE).replaceAll("_", " ");
 const tone = (value) => value < 0 ? "minus" : "plus";
@@ -119,8 +120,9 @@ function gaps(home, { quality }) {
   return rows;
 }
 
-function levels(home, views) {
-  const rows = rowsOf(views.levels, "levels", "symbols");
+function levels(home, views, page) {
+  const rows = page.at === null ? rowsOf(views.levels, "levels") : [views.levels];
+  say(byId("note-levels"), page.at === null ? "" : "of the past, the chosen underlying only");
   fill(home, [
     { title: "Underlying", text: (row) => row.underlying ?? row.symbol },
     { title: "State", text: (row) => row.state ?? "waiting" },
@@ -133,7 +135,7 @@ function levels(home, views) {
     { title: "Max pain", number: true, text: (row) => f.strike(row.max_pain) },
     { title: "As of", number: true, text: (row) => f.clock(row.data_timestamp) },
   ], rows, { caption: "Levels of every underlying" });
-  return rows;
+  return rows.map((row) => Object.fromEntries(LEVELS_SAVED.map((name) => [name, row[name]])));
 }
 
 function levelText(home, { summary }) {
