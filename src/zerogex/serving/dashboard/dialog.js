@@ -21,7 +21,7 @@ export function openHelp() {
   openDialog("Help", el("div", {},
     el("p", {}, "Each number at the top explains itself when you click it: what it is, its unit and formula, what it rests on, and where it is computed."),
     el("p", {}, "The address of the page holds all that you choose (underlying, view, expirations, measure, dealer model, range, time, theme): a link shows the same. PNG and CSV beside a title save what the panel shows."),
-    el("h2", {}, "Keys"),
+    el("h3", {}, "Keys"),
     el("dl", {}, ...KEYS.flatMap(([key, what]) => [el("dt", {}, el("kbd", {}, key)), el("dd", {}, what)]))));
 }
 

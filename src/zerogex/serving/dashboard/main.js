@@ -119,7 +119,7 @@ function showBlank(panel, ready, wrong) {
   const home = byId(`${panel.table ? "rows" : "chart"}-${panel.name}`);
   const problem = panel.needs.map((name) => page.problems[name]).find(Boolean);
   const words = ready ? null : problem ? `${problem.detail ?? problem.title} ${problem.hint ?? ""}`.trim()
-    : panel.needs.some((name) => name in views()) ? "Nothing to show yet" : wrong ? "Nothing to draw yet" : "Loading …";
+    : panel.needs.some((name) => name in views()) ? page.at === null ? "Nothing to show yet" : "Nothing is stored for this time" : wrong ? "Nothing to draw yet" : "Loading …";
   if (!ready) pieces[panel.name].clear();
   else if (problem) say(byId(`note-${panel.name}`), `not renewed: ${problem.detail ?? problem.title}`);
   blank(home, words);

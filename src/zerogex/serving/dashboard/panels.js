@@ -64,21 +64,29 @@ function download(name, kind, piece, words) {
   }
   const canvas = piece?.image?.();
   if (!canvas) return announce("Nothing to download yet");
-  framed(canvas, words).toBlob((blob) => { save(`${stem}.png`, blob); announce("Image saved"); });
+  framed(canvas, words, byId(`legend-${name}`)).toBlob((blob) => { save(`${stem}.png`, blob); announce("Image saved"); });
 }
 
-/** A picture with a line of words under it, in the page's colours. */
-function framed(canvas, words) {
+/** A picture with its legend and a line of words under it, in the page's colours. */
+function framed(canvas, words, legend) {
   const style = getComputedStyle(document.documentElement);
   const whole = document.createElement("canvas");
   const size = Math.max(14, Math.round(canvas.width / 70));
-  [whole.width, whole.height] = [canvas.width, canvas.height + 3 * size];
+  [whole.width, whole.height] = [canvas.width, canvas.height + 5 * size];
   const brush = whole.getContext("2d");
   brush.fillStyle = style.getPropertyValue("--panel");
   brush.fillRect(0, 0, whole.width, whole.height);
   brush.drawImage(canvas, 0, 0);
-  brush.fillStyle = style.getPropertyValue("--soft");
   brush.font = `${size}px system-ui, sans-serif`;
+  let left = size;
+  for (const item of legend?.children ?? []) {
+    brush.fillStyle = getComputedStyle(item.firstElementChild).getPropertyValue("--swatch") || "transparent";
+    brush.fillRect(left, canvas.height + 0.8 * size, size, 0.7 * size);
+    brush.fillStyle = style.getPropertyValue("--soft");
+    brush.fillText(item.textContent, left + 1.5 * size, canvas.height + 1.5 * size);
+    left += brush.measureText(item.textContent).width + 3 * size;
+  }
+  brush.fillStyle = style.getPropertyValue("--soft");
   brush.fillText(words, size, whole.height - size, whole.width - 2 * size);
   return whole;
 }

@@ -17,7 +17,7 @@ export function buildPieces() {
   const price = new PriceChart(...places("price"));
   return {
     price: {
-      ...around(price, (views) => views.bars?.bars.length || views.summary, (chart, views, page) => {
+      ...around(price, (views) => views.bars && (views.bars.bars.length || views.summary), (chart, views, page) => {
         if (page.at !== null) chart.take(views.bars?.bars ?? [], true);
         chart.draw(views.summary ?? null, page.at === null);
         say(byId("note-price"), "minutes, New York time");

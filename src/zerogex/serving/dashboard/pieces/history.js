@@ -5,6 +5,7 @@ import { byId, say } from "../dom.js";
 import * as f from "../format.js";
 import { around, places, rowsOf } from "./piece.js";
 
+const DAYS_MS = 36 * 3_600_000;  // from this span on the axis names days
 const HOLE_MS = 30 * 60_000;  // more time than this between two analyses breaks the line
 const money = (value) => f.compact(value);
 const at = (row) => Date.parse(row.data_timestamp ?? row.timestamp);
@@ -18,6 +19,9 @@ export function line(rows, field) {
   });
   return points;
 }
+
+/** The axis of time: minutes of a day, or days. */
+const axis = (rows) => ({ time: true, days: at(rows.at(-1)) - at(rows[0]) > DAYS_MS });
 
 /** The row nearest to a time. */
 function near(rows, time) {
@@ -34,10 +38,10 @@ export function historyPieces() {
       `Walls  ${f.strike(row.put_wall)} · ${f.strike(row.call_wall)}`].join("\n");
   };
   return {
-    "history-gex": around(new PlotChart(...places("history-gex")), ready, (chart, { history }, page) => {
+    "history-gex": around(new PlotChart(...places("history-gex")), ready, (chart, { history }) => {
       const rows = rowsOf(history, "history");
       chart.draw({
-        x: { time: true, days: page.range !== "day" },
+        x: axis(rows),
         series: [
           { name: "Net GEX, $ per +1 %", color: "net", area: true, data: line(rows, "net_gex") },
           { name: "Spot", color: "spot", right: true, width: 1.6, data: line(rows, "spot") },
@@ -48,10 +52,10 @@ export function historyPieces() {
       });
       say(byId("note-history-gex"), `${f.count(rows.length)} analyses`);
     }),
-    "history-levels": around(new PlotChart(...places("history-levels")), ready, (chart, { history }, page) => {
+    "history-levels": around(new PlotChart(...places("history-levels")), ready, (chart, { history }) => {
       const rows = rowsOf(history, "history");
       chart.draw({
-        x: { time: true, days: page.range !== "day" },
+        x: axis(rows),
         series: [
           { name: "Spot", color: "spot", data: line(rows, "spot") },
           { name: "Flip", color: "flip", dash: [6, 4], data: line(rows, "gamma_flip") },
