@@ -17,8 +17,6 @@ import numba
 from numba.core import types
 from numba.extending import intrinsic
 
-from zerogex.pricing.normal import compiled
-
 inlined: Callable[[Callable[..., Any]], Callable[..., Any]] = numba.njit(
     nogil=True, cache=True, error_model="numpy", fastmath={"contract"}, forceinline=True
 )

@@ -33,6 +33,7 @@ from zerogex.pricing.greeks import Greeks, fill_greeks
 from zerogex.pricing.implied_vol import ABOVE_IV_MAX, BELOW_IV_MIN, CONVERGED, IvLimits, invert_one
 from zerogex.pricing.normal import HALF_LOG_TWO_PI, ROOT_TWO_PI, compiled
 
+ORDINARY = IvLimits()
 BLOCK = 128  # options; 18 working columns of them are 18 kB
 _COLUMNS = 18
 _PRICE, _SPOT, _FORWARD, _STRIKE, _YEARS, _RATE, _SIGN, _FINE = (k * BLOCK for k in range(8))
@@ -179,9 +180,7 @@ def _one(
     if code == CONVERGED and 0.0 < spot < math.inf and found * math.sqrt(years) >= SMALLEST_DEVIATION:
         dividend = rate - log_moneyness(forward, spot) / years
         x = log_moneyness(forward, strike)
-        fill_greeks(
-            out, row, spot, forward, strike, x, years, rate, dividend, found, 1.0 if is_call else -1.0
-        )
+        fill_greeks(out, row, spot, forward, strike, x, years, rate, dividend, found, 1.0 if is_call else -1.0)
 
 
 @compiled
@@ -221,7 +220,7 @@ def _rows(
 
 def implied_greeks(
     price: ArrayLike, spot: ArrayLike, forward: ArrayLike, strike: ArrayLike, years: ArrayLike, rate: ArrayLike,
-    is_call: ArrayLike, limits: IvLimits = IvLimits(),
+    is_call: ArrayLike, limits: IvLimits = ORDINARY,
 ) -> ImpliedGreeks:  # fmt: skip
     """The volatility at which Black's formula gives each price, and the Greeks at that volatility.
 
