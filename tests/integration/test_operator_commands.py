@@ -309,7 +309,7 @@ def test_clearing_saves_a_dump_that_can_be_restored_first(
     (dump,) = (Path(environment["ZEROGEX_HOME"]) / "dumps").iterdir()
     assert str(dump) in result.stderr
     assert dump.stat().st_mode & 0o077 == 0
-    assert [count(database, table) for table in upkeep.TABLES[upkeep.Part.DATA]] == [0] * 11
+    assert [count(database, table) for table in upkeep.TABLES[upkeep.Part.DATA]] == [0] * 12
     assert count(database, "feed_state") == 1
     if dump.suffix == ".dump":
         fresh = postgres_server.config(f"{database.dbname}_restored")

@@ -78,7 +78,7 @@ def inspect(store: PostgresStore, symbol: str, day: date | None = None) -> Sessi
     from zerogex.analytics.quality import field_findings, gap_findings
     from zerogex.pipeline.gaps import expected_minutes, missing_minutes
 
-    now = clock_of(store.feed_state()).now()
+    now = _now(store, symbol)
     day = day or _newest_day(store, symbol, now)
     first, last = session_open(day), min(session_close(day), now)
     expected = len(expected_minutes(first, last)) if is_session(day) and first < last else 0
@@ -99,10 +99,10 @@ def show_gaps(store: PostgresStore, symbol: str | None, output: Output, *, today
     """Missing minutes of each session with data (`today`: of the newest one), oldest first."""
     from zerogex.pipeline.gaps import expected_minutes, missing_minutes
 
-    now = clock_of(store.feed_state()).now()
     rows: list[tuple[Any, ...]] = []
     symbols = _symbols(store, symbol)
     for name in symbols:
+        now = _now(store, name)
         last_day = _newest_day(store, name, now)
         first_day = last_day if today else _first_day(store, name, last_day)
         first, last = session_open(first_day), min(session_close(last_day), now)
@@ -130,6 +130,16 @@ def _clock(instant: datetime) -> str:
 def _symbols(store: PostgresStore, symbol: str | None) -> Sequence[str]:
     known = store.underlyings()
     return [name for name in known if symbol is None or name == symbol.upper()]
+
+
+def _now(store: PostgresStore, symbol: str) -> datetime:
+    """The market's time; that of a simulated market stands still with its data when nobody simulates it."""
+    state = store.feed_state()
+    now = clock_of(state).now()
+    bar = store.last_bar(symbol)
+    if state is None or not state.simulated or bar is None:
+        return now
+    return min(now, bar.timestamp + timedelta(minutes=1))
 
 
 def _newest_day(store: PostgresStore, symbol: str, now: datetime) -> date:

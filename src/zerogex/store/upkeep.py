@@ -35,9 +35,10 @@ class Part(StrEnum):
 
 _OPTIONS = ("option_chains", "chain_minutes", "option_latest")
 _UNDERLYING = ("underlying_quotes", "underlying_latest")
-_DERIVED = ("gex_summary", "gex_calculations", "gex_live", "ingest_batches", "data_quality_log", "ingestion_metrics")
+_ANALYSES = ("gex_summary", "gex_calculations", "gex_live")
+_DIARY = ("ingest_batches", "ingestion_metrics", "data_quality_log", "data_gaps")
 TABLES: Mapping[Part, tuple[str, ...]] = {
-    Part.DATA: (*_UNDERLYING, *_OPTIONS, *_DERIVED),
+    Part.DATA: (*_UNDERLYING, *_OPTIONS, *_ANALYSES, *_DIARY),
     Part.OPTIONS: _OPTIONS,
     Part.UNDERLYING: _UNDERLYING,
 }
