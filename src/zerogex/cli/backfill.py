@@ -6,6 +6,7 @@ no table of its own, because every table holds minutes: those bars are printed, 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 from enum import StrEnum
@@ -94,9 +95,11 @@ async def _fill(
     line = ProgressLine()
     with app.open_store(loaded, migrate=True) as store:
         market = app.market_data(loaded, clock)
+        alive = asyncio.create_task(line.keep_alive())
         try:
             results += await BackfillEngine(market, store, clock, config, line.show).run()
         finally:
+            alive.cancel()
             line.close()
             await market.aclose()
 

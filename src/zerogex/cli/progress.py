@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import time
 
 from zerogex.engines.backfill import Progress
 
-TERMINAL_EVERY_S, LOG_EVERY_S = 0.2, 5.0
+TERMINAL_EVERY_S, LOG_EVERY_S, WAITING_S = 0.2, 5.0, 10.0
 
 
 class ProgressLine:
@@ -17,21 +18,34 @@ class ProgressLine:
         self._terminal = sys.stderr.isatty()
         self._shown_at = float("-inf")
         self._open = False
+        self._newest: Progress | None = None
+        self._moved_at = time.monotonic()
+
+    async def keep_alive(self) -> None:
+        """Say where it stands and that it waits, while nothing moves; ends by cancellation."""
+        while True:
+            await asyncio.sleep(1.0)
+            newest, now = self._newest, time.monotonic()
+            if newest is None or newest.done == newest.total or now - self._moved_at < WAITING_S:
+                continue
+            if now - self._shown_at >= (1.0 if self._terminal else WAITING_S):
+                self._write(f"{sentence(newest)}  waiting {duration(now - self._moved_at)} for the feed or its quota")
 
     def show(self, progress: Progress) -> None:
         """Say how far it is, if it is time to."""
-        now, over = time.monotonic(), progress.done == progress.total
+        self._newest, self._moved_at = progress, time.monotonic()
+        now, over = self._moved_at, progress.done == progress.total
         if not over and now - self._shown_at < (TERMINAL_EVERY_S if self._terminal else LOG_EVERY_S):
             return
-        self._shown_at = now
-        if self._terminal:
-            sys.stderr.write(f"\r\x1b[K{sentence(progress)}")
-            self._open = True
-            if over:
-                self.close()
-        else:
-            sys.stderr.write(sentence(progress) + "\n")
+        self._write(sentence(progress))
+        if over:
+            self.close()
+
+    def _write(self, text: str) -> None:
+        self._shown_at = time.monotonic()
+        sys.stderr.write(f"\r\x1b[K{text}" if self._terminal else f"{text}\n")
         sys.stderr.flush()
+        self._open = self._terminal
 
     def close(self) -> None:
         """Leave the line as it stands."""

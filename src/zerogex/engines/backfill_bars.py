@@ -71,11 +71,13 @@ async def fill_recent(
     stored = await in_thread(store.bars, underlying, day_start(now - timedelta(days=RECENT_DAYS)), now)
     if not stored:
         return []
-    since, until = stored[0].timestamp, minute_of(now)
+    since, until, today = stored[0].timestamp, minute_of(now), trading_date(now)
     remaining: list[Gap] = []
-    for day in sessions(max(first_day, trading_date(since)), trading_date(now)):
+    for day in sessions(max(first_day, trading_date(since)), today):
         of_day = [bar.timestamp for bar in stored if trading_date(bar.timestamp) == day]
-        if not missing_minutes(of_day, max(since, session_open(day)), _day_end(day, until), bucket_seconds):
+        # what today lacks after its last stored minute is asked for when following begins
+        end = max(of_day, default=since) if day == today else _day_end(day, until)
+        if not missing_minutes(of_day, max(since, day_start(session_open(day))), end, bucket_seconds):
             continue
         try:
             filled = await fill_bars(market, store, underlying, day, until, bucket_seconds)

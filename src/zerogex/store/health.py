@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from zerogex.store import migrate
 from zerogex.store.config import DatabaseConfig
-from zerogex.store.connections import Connection, connect
+from zerogex.store.connections import connect
 from zerogex.store.failures import in_our_words
 from zerogex.store.sql import statement
 
@@ -41,9 +40,9 @@ def health(config: DatabaseConfig) -> Health:
     """Ask a database how it is.  Raises StoreUnavailable where it cannot be reached."""
     with connect(config, "zerogex doctor", autocommit=True) as connection, in_our_words(config):
         schema = migrate.current(connection)
-        version, size, sessions, sessions_max, read_only = _rows(connection, "server_health")[0]
-        writers = _rows(connection, "writer_sessions") if schema else []
-        blocked = _rows(connection, "blocked_sessions")
+        version, size, sessions, sessions_max, read_only = connection.execute(statement("server_health")).fetchall()[0]
+        writers = connection.execute(statement("writer_sessions")).fetchall() if schema else []
+        blocked = connection.execute(statement("blocked_sessions")).fetchall()
     return Health(
         config.place,
         str(version),
@@ -56,7 +55,3 @@ def health(config: DatabaseConfig) -> Health:
         tuple((str(underlying), str(holder)) for underlying, holder in writers),
         tuple(BlockedSession(str(name), float(waited), str(by)) for name, waited, by in blocked),
     )
-
-
-def _rows(connection: Connection, name: str) -> list[tuple[Any, ...]]:
-    return connection.execute(statement(name)).fetchall()

@@ -14,6 +14,7 @@ from zerogex.providers.tradestation import wire
 
 A = TypeVar("A", bound=wire.Refusal)
 LONGEST_WAIT_S = 900.0
+LONGEST_PERIOD_S = 3600.0  # of an announced quota
 LONGEST_WINDOW_S = 300.5  # of any quota
 _EPOCH_LIKE = 1e8  # a "number of seconds" beyond three years is a time of day
 _MARGIN_S = 0.5
@@ -107,6 +108,15 @@ def spent_s(headers: Mapping[str, str]) -> float:
         return 0.0
     wait = wait_s(headers)
     return wait if wait is not None and wait <= LONGEST_WINDOW_S else 0.0
+
+
+def announced(headers: Mapping[str, str]) -> tuple[int, float] | None:
+    """The quota an answer announces, requests and window in seconds; None where it names none that makes sense."""
+    try:
+        requests, window_s = int(headers["X-RateLimit-Limit"]), float(headers["X-RateLimit-Period"])
+    except (KeyError, ValueError):
+        return None
+    return (requests, window_s) if requests >= 1 and 1.0 <= window_s <= LONGEST_PERIOD_S else None
 
 
 def _seconds(text: str | None, sent: str | None) -> float | None:

@@ -15,7 +15,7 @@ from zerogex.errors import ProviderError, RateLimited, Unavailable
 from zerogex.providers.tradestation import answers
 from zerogex.providers.tradestation.auth import Credentials
 from zerogex.providers.tradestation.config import TradeStationConfig, is_loopback
-from zerogex.providers.tradestation.quota import Governor
+from zerogex.providers.tradestation.quota import Governor, Quota
 
 log = logging.getLogger(__name__)
 
@@ -99,6 +99,8 @@ class Rest:
             status, headers, body = await self._fetch(path, group, params, token)
         if status == 200:
             self._governor.ban(group, answers.spent_s(headers))
+            if (quota := answers.announced(headers)) is not None:
+                self._governor.learn(group, Quota(*quota))
             if answers.is_web_page(body):
                 raise answers.wrong_body(body, group, subject)
             return body

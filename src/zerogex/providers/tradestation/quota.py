@@ -62,6 +62,10 @@ class Governor:
         state = self._group(group)
         state.blocked_until = max(state.blocked_until, self._now() + seconds)
 
+    def learn(self, group: str, quota: Quota) -> None:
+        """The vendor announced its quota, which may differ from the published one."""
+        self._group(group).quota = quota
+
     def _group(self, group: str) -> _Group:
         return self._groups.setdefault(group, _Group(QUOTAS.get(group, QUOTES)))
 
