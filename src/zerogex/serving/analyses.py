@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 
 from zerogex.analytics.analysis import AnalysisConfig, analyze
 from zerogex.analytics.document import document, iso
-from zerogex.domain.calendar import trading_date
+from zerogex.domain.calendar import next_session, trading_date
 from zerogex.domain.chain import OptionChain, expirations
 from zerogex.domain.exposure import Analysis, DealerModel
 from zerogex.pipeline.enrich import EnrichConfig, enrich
@@ -158,7 +158,7 @@ def analysed(chain: OptionChain, config: AnalysisConfig) -> Analysis:
 
 
 def chosen_expirations(asked: str | None, chain: OptionChain) -> tuple[date, ...] | None:
-    """The dates a list of words and dates names; None for all.  Raises Problem 422 for one not in the chain."""
+    """The dates a list of words and dates names; None for all.  Raises Problem 404 for one not in the chain."""
     if asked is None or asked.strip().lower() in ("", "all"):
         return None
     listed = expirations(chain)
@@ -171,21 +171,26 @@ def chosen_expirations(asked: str | None, chain: OptionChain) -> tuple[date, ...
         if day not in listed:
             known = ", ".join(each.isoformat() for each in listed[:20])
             detail = f"There is no expiration {word.strip()[:20]!r} of {chain.underlying[:40]} at this time."
-            raise Problem(422, "unknown_expiration", detail, f"Say all, 0dte, next, or any of {known}.")
+            raise Problem(404, "unknown_expiration", detail, f"Say all, 0dte, next, or any of {known}.")
         chosen.add(day)
     return tuple(sorted(chosen))
 
 
 def words_or_dates(asked: str | None, day: date) -> list[date] | None:
-    """Dates named without a chain to look into: 0dte is `day` itself; None for all.  Raises Problem 422."""
+    """Dates named without a chain to look into: 0dte is `day`, next the session after it; None for all.
+
+    Raises Problem 404 for a word or date that is none.
+    """
     if asked is None:
         return None
     words = [word.strip().lower() for word in asked.split(",")]
-    dates = [day if word == "0dte" else _date(word) for word in words]
+    following = next_session(day)
+    named = {"0dte": day, "next": following}
+    dates = [named.get(word) or _date(word) for word in words]
     known = [each for each in dates if each is not None]
     if len(known) < len(dates):
-        hint = "Say all, 0dte, or ISO dates, comma separated."
-        raise Problem(422, "unknown_expiration", f"{asked[:60]!r} are not expirations known here.", hint)
+        hint = "Say all, 0dte, next, or ISO dates, comma separated."
+        raise Problem(404, "unknown_expiration", f"{asked[:60]!r} are not expirations known here.", hint)
     return known
 
 

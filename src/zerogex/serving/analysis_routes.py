@@ -10,8 +10,9 @@ from fastapi import APIRouter, Request, Response
 from zerogex.serving import chain_views, views
 from zerogex.serving.access import Caller, caller_of
 from zerogex.serving.analyses import Analyses
-from zerogex.serving.asked import MAX_ROWS, As, Asked, Cursor, Limit, cursor_of, place
+from zerogex.serving.asked import MAX_ROWS, As, Asked, Cursor, Limit, cursor_of, place, unknown_cursor
 from zerogex.serving.board import Board
+from zerogex.serving.described import options
 from zerogex.serving.problems import Problem
 from zerogex.serving.tables import Format, respond
 
@@ -46,11 +47,11 @@ def _view(
         return respond(request, body, version, form, lambda: views.ROWS[name](body))
 
     route.__doc__ = view.__doc__
-    router.add_api_route(f"/{{symbol}}/{name}", route, methods=["GET"], name=name, tags=["market"])
+    router.add_api_route(f"/{{symbol}}/{name}", route, methods=["GET"], name=name, tags=["market"], **options(name))
 
 
 def _smile(router: APIRouter, analyses: Analyses) -> None:
-    @router.get("/{symbol}/smile", tags=["market"])
+    @router.get("/{symbol}/smile", tags=["market"], **options("smile"))
     async def smile(request: Request, question: Asked, form: As = Format.JSON) -> Response:
         """Implied volatility by strike and expiration, and the term structure with its forwards."""
         answered = await analyses.answer(question)
@@ -59,7 +60,7 @@ def _smile(router: APIRouter, analyses: Analyses) -> None:
 
 
 def _chain(router: APIRouter, board: Board, analyses: Analyses) -> None:
-    @router.get("/{symbol}/chain", tags=["market"])
+    @router.get("/{symbol}/chain", tags=["market"], **options("chain"))
     async def chain(
         request: Request, question: Asked, limit: Limit = MAX_ROWS, cursor: Cursor = None, form: As = Format.JSON
     ) -> Response:
@@ -90,7 +91,7 @@ def page(rows: list[Row], key: tuple[str, ...], limit: int, cursor: str | None) 
         after = place(cursor, list[str | float])
         kinds = [isinstance(row_value, str) for row_value in of(rows[0])] if rows else []
         if rows and [isinstance(value, str) for value in after] != kinds:
-            raise Problem(422, "invalid_cursor", "This is not a cursor of this route.", "Leave `cursor` out.")
+            raise unknown_cursor()
         rows = [row for row in rows if of(row) > after]
     following = cursor_of(of(rows[limit - 1])) if len(rows) > limit else None
     return rows[:limit], following

@@ -17,7 +17,7 @@ from starlette.websockets import WebSocket
 from zerogex.clock import Clock
 from zerogex.metrics import Meter
 from zerogex.ports import Store
-from zerogex.serving import page, problems
+from zerogex.serving import described, page, problems
 from zerogex.serving.access import Access
 from zerogex.serving.board import Board
 from zerogex.serving.config import ServingConfig
@@ -60,6 +60,7 @@ def create_app(store: Store, clock: Callable[[], Clock], config: ServingConfig, 
         lifespan=lifespan,
     )
     problems.install(app)
+    described.install(app)
     app.include_router(api(store, board, hub))
 
     async def ws(websocket: WebSocket) -> None:

@@ -11,8 +11,9 @@ from fastapi import APIRouter, Query, Request, Response
 from zerogex.domain.calendar import NEW_YORK, new_york
 from zerogex.serving import views
 from zerogex.serving.analyses import no_history
-from zerogex.serving.asked import MAX_ROWS, As, AsOf, Day, Symbol, utc
+from zerogex.serving.asked import MAX_ROWS, As, AsOf, Day, Symbol
 from zerogex.serving.board import Board
+from zerogex.serving.described import options
 from zerogex.serving.reading import Reader
 from zerogex.serving.responses import encode, fingerprint
 from zerogex.serving.tables import Format, respond
@@ -75,7 +76,7 @@ def _flow(router: APIRouter, board: Board, reader: Reader, name: str, kind: Kind
         moment = board.moment()
         span = Span(day, minutes)
         if as_of is not None:
-            moment = moment.at(utc(as_of))
+            moment = moment.at(as_of)
             span = await _span_until(reader, entry.symbol, moment.now, minutes)
         rows = await reader.query(kind.query, symbol=entry.symbol, limit=limit, **asdict(span))
         instant = None if as_of is None else moment.now
@@ -84,7 +85,9 @@ def _flow(router: APIRouter, board: Board, reader: Reader, name: str, kind: Kind
         return respond(request, body, fingerprint(encode([rows, moment.session, as_of])), form, lambda: rows)
 
     route.__doc__ = kind.says
-    router.add_api_route(f"/{{symbol}}/flow/{name}", route, methods=["GET"], name=kind.query, tags=["flow"])
+    router.add_api_route(
+        f"/{{symbol}}/flow/{name}", route, methods=["GET"], name=kind.query, tags=["flow"], **options("flow")
+    )
 
 
 async def _span_until(reader: Reader, symbol: str, as_of: datetime, minutes: int) -> Span:

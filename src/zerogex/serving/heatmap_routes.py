@@ -15,14 +15,22 @@ from zerogex.serving import chain_views, views
 from zerogex.serving.analyses import Analyses, Question, words_or_dates
 from zerogex.serving.asked import As, Asked, Day
 from zerogex.serving.board import Board
-from zerogex.serving.problems import Problem
+from zerogex.serving.described import options
 from zerogex.serving.reading import Reader, Rows
 from zerogex.serving.responses import encode, fingerprint
 from zerogex.serving.tables import Format, respond
 from zerogex.serving.time_routes import Resolution, Step, new_york_midnight
 
-Measures = Annotated[str | None, Query(max_length=400, description="which matrices, comma separated; all if left out")]
-IN_TIME = tuple(name for name in chain_views.MEASURES if name not in ("gross_gex", "gex_shares_per_dollar"))
+_ONE = "|".join(chain_views.MEASURES)
+Measures = Annotated[
+    str | None,
+    Query(
+        max_length=400,
+        pattern=f"^({_ONE})(,({_ONE}))*$",
+        description="which matrices, comma separated; all if left out",
+        examples=["net_gex"],
+    ),
+]
 
 
 class Against(StrEnum):
@@ -35,7 +43,7 @@ class Against(StrEnum):
 def install(router: APIRouter, board: Board, analyses: Analyses, reader: Reader) -> None:
     """Add the route."""
 
-    @router.get("/{symbol}/heatmap", tags=["market"])
+    @router.get("/{symbol}/heatmap", tags=["market"], **options("heatmap"))
     async def heatmap(
         request: Request,
         question: Asked,
@@ -52,37 +60,27 @@ def install(router: APIRouter, board: Board, analyses: Analyses, reader: Reader)
         Each measure is a matrix: [expiration][strike] or [time][strike].
         """
         if by is Against.TIME:
-            wanted = chosen_measures(measures, IN_TIME)
+            wanted = chosen_measures(measures)
             body = await _through_day(board, reader, question, wanted, day, resolution)
             version = fingerprint(encode([body["times"], body["net"], resolution, wanted]))
             del body["net"]
             return respond(request, body, version, form, lambda: views.cells(body, "times", "timestamp"))
-        wanted = chosen_measures(measures, chain_views.MEASURES)
+        wanted = chosen_measures(measures)
         answered = await analyses.answer(question)
         body = chain_views.heatmap(answered, wanted)
         version = f"{answered.version}-{fingerprint(encode(wanted))[:8]}"
         return respond(request, body, version, form, lambda: views.cells(body, "expirations", "expiration"))
 
 
-def chosen_measures(asked: str | None, known: tuple[str, ...]) -> tuple[str, ...]:
-    """Names of measures; raises Problem 422 for one that does not exist."""
-    if asked is None or not asked.strip():
-        return known
-    names = tuple(dict.fromkeys(word.strip() for word in asked.split(",")))
-    for name in names:
-        if name not in known:
-            detail = f"There is no measure {name[:40]!r} here."
-            raise Problem(422, "invalid_parameter", detail, f"Measures are {', '.join(known)}.")
-    return names
+def chosen_measures(asked: str | None) -> tuple[str, ...]:
+    """Names of measures, each once."""
+    return chain_views.MEASURES if asked is None else tuple(dict.fromkeys(asked.split(",")))
 
 
 async def _through_day(
     board: Board, reader: Reader, question: Question, measures: tuple[str, ...], day: date | None, step: Resolution
 ) -> dict[str, Any]:
-    """The stored cells of a day up to `as_of`, summed over the chosen expirations."""
-    if question.dealer_model is not None:
-        hint = "Leave dealer_model out; the stored analyses have the configured one."
-        raise Problem(422, "invalid_parameter", "dealer_model cannot be chosen with by=time.", hint)
+    """The stored cells of a day up to `as_of`, over the chosen expirations, under the stored dealer model."""
     entry = board.entry(question.symbol)
     moment = board.moment() if question.as_of is None else board.moment().at(question.as_of)
     day = day or trading_date(moment.now if question.as_of else _newest(entry.document, moment.now))

@@ -118,7 +118,8 @@ async def _http(request: Request, error: Exception) -> Response:
     phrase = HTTPStatus(error.status_code).phrase
     hint = "The routes are listed in /api/v1/openapi.json and docs/api.md."
     code = phrase.lower().replace(" ", "_").replace("-", "_")
-    return Problem(error.status_code, code, f"{phrase}: {request.method} {request.url.path}", hint).response(request)
+    detail = f"{phrase}: {request.method} {request.url.path}"
+    return Problem(error.status_code, code, detail, hint, headers=error.headers).response(request)
 
 
 async def _invalid(request: Request, error: Exception) -> Response:

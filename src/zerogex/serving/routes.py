@@ -12,19 +12,17 @@ from zerogex.serving.access import caller_of
 from zerogex.serving.analyses import Analyses
 from zerogex.serving.asked import As
 from zerogex.serving.board import Board
+from zerogex.serving.described import PROBLEM, answers
 from zerogex.serving.hub import Hub
 from zerogex.serving.problems import database_unavailable
 from zerogex.serving.reading import Reader
 from zerogex.serving.responses import answer, encode, fingerprint
 from zerogex.serving.tables import Format, respond
 
-PROBLEM = {"description": "RFC 9457 problem document", "content": {"application/problem+json": {}}}
 JSON: dict[int | str, dict[str, Any]] = {
     200: {"description": "JSON; docs/api.md names the fields", "content": {"application/json": {}}},
     304: {"description": "Nothing but the age has changed since the given ETag"},
-    404: PROBLEM,
-    422: PROBLEM,
-    503: PROBLEM,
+    **dict.fromkeys((401, 403, 404, 422, 429, 500, 503, 504), PROBLEM),
 }
 
 
@@ -105,7 +103,7 @@ def _about_all(router: APIRouter, board: Board) -> None:
         versions = [board.etag(board.known[row["symbol"]].version, moment, row) for row in rows]
         return answer(request, body, fingerprint(encode([versions, board.database, moment.session])))
 
-    @router.get("/levels", tags=["market"])
+    @router.get("/levels", tags=["market"], responses=answers("levels"))
     async def levels(request: Request, form: As = Format.JSON) -> Response:
         """The levels of every underlying in one table."""
         moment = board.moment()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any
 
+import msgspec
 from fastapi import APIRouter, Query, Request, Response
 
 from zerogex.domain.bar import MinuteBar
@@ -25,13 +27,15 @@ from zerogex.serving.asked import (
     cursor_of,
     place,
     span,
-    utc,
 )
 from zerogex.serving.board import Board, Known
+from zerogex.serving.described import options
 from zerogex.serving.problems import database_unavailable
 from zerogex.serving.reading import Reader
 from zerogex.serving.responses import encode, fingerprint
 from zerogex.serving.tables import Format, respond
+
+AwareInstant = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class Resolution(StrEnum):
@@ -66,7 +70,7 @@ def install(router: APIRouter, board: Board, reader: Reader) -> None:
 
 
 def _bars(router: APIRouter, board: Board, reader: Reader) -> None:
-    @router.get("/{symbol}/bars", tags=["market"])
+    @router.get("/{symbol}/bars", tags=["market"], **options("bars"))
     async def bars(
         request: Request,
         symbol: Symbol,
@@ -81,17 +85,16 @@ def _bars(router: APIRouter, board: Board, reader: Reader) -> None:
         entry = board.entry(symbol)
         if start is None and end is None and as_of is None and cursor is None:
             return _newest_bars(request, board, entry, limit, form)
-        begin, until = bounds(board, start, end, as_of, cursor, MAX_SPAN)
+        begin, until, last = bounds(board, start, end, as_of, cursor, MAX_SPAN)
         rows = await reader.read(lambda: reader.store.bars(entry.symbol, begin, until))
         if as_of is not None:
-            ended = utc(as_of) - timedelta(seconds=board.config.bucket_seconds)
+            ended = as_of - timedelta(seconds=board.config.bucket_seconds)
             rows = [bar for bar in rows if bar.timestamp <= ended]
-        instant = None if as_of is None else utc(as_of)
-        moment = board.moment() if instant is None else board.moment().at(instant)
-        document = views.seen_from(entry.document or {}, entry.symbol, instant, None)
+        moment = board.moment() if as_of is None else board.moment().at(as_of)
+        document = views.seen_from(entry.document or {}, entry.symbol, as_of, None)
         body = views.bars(entry.symbol, rows[:limit], document, moment)
         body["next_start"] = rows[limit].timestamp if len(rows) > limit else None
-        body["next_cursor"] = _after(rows[limit - 1].timestamp, until) if len(rows) > limit else None
+        body["next_cursor"] = following([bar.timestamp for bar in rows], limit, until, last)
         return respond(request, body, fingerprint(encode(body["bars"])), form, lambda: body["bars"])
 
 
@@ -111,23 +114,31 @@ def bounds(
     as_of: datetime | None,
     cursor: str | None,
     most: timedelta,
-) -> tuple[datetime, datetime]:
-    """The span a request means; a cursor continues where a page ended.  `as_of` is included; raises Problem 422."""
+) -> tuple[datetime, datetime, datetime]:
+    """The span to answer now, and its whole end; a cursor continues where a page ended.  `as_of` is included.
+
+    A longer span than `most` is answered in parts: each page's cursor leads to the next.
+    """
     if cursor is not None:
-        after, until = place(cursor, tuple[datetime, datetime])
-        return span(utc(after) + timedelta(microseconds=1), until, board.moment().now, most)
+        after, last = place(cursor, tuple[AwareInstant, AwareInstant])
+        begin, until = span(after + timedelta(microseconds=1), last, board.moment().now, most)
+        return begin, until, last
     if as_of is not None:
-        known_until = utc(as_of) + timedelta(microseconds=1)
-        end = known_until if end is None else min(known_until, utc(end))
-    return span(start, end, board.moment().now, most)
+        known_until = as_of + timedelta(microseconds=1)
+        end = known_until if end is None else min(known_until, end)
+    begin, until = span(start, end, board.moment().now, most)
+    return begin, until, end or until
 
 
-def _after(last: datetime, until: datetime) -> str:
-    return cursor_of((last, until))
+def following(stamps: Sequence[datetime], limit: int, until: datetime, end: datetime) -> str | None:
+    """The cursor of what comes after the first `limit` stamps of a span that goes on to `end`; None for nothing."""
+    if len(stamps) > limit:
+        return cursor_of((stamps[limit - 1], end))
+    return cursor_of((until - timedelta(microseconds=1), end)) if until < end else None
 
 
 def _history(router: APIRouter, board: Board, reader: Reader) -> None:
-    @router.get("/{symbol}/history", tags=["market"])
+    @router.get("/{symbol}/history", tags=["market"], **options("history"))
     async def history(
         request: Request,
         symbol: Symbol,
@@ -141,7 +152,7 @@ def _history(router: APIRouter, board: Board, reader: Reader) -> None:
     ) -> Response:
         """Stored analyses: net GEX, flip, walls, spot; without times, the last 24 hours."""
         entry = board.entry(symbol)
-        begin, until = bounds(board, start, end, as_of, cursor, resolution.longest)
+        begin, until, last = bounds(board, start, end, as_of, cursor, resolution.longest)
         rows = await reader.query(
             "api_history",
             symbol=entry.symbol,
@@ -151,15 +162,14 @@ def _history(router: APIRouter, board: Board, reader: Reader) -> None:
             step_s=resolution.step.total_seconds(),
             limit=limit + 1,
         )
-        instant = None if as_of is None else utc(as_of)
-        moment = board.moment() if instant is None else board.moment().at(instant)
-        document = views.seen_from(entry.document or {}, entry.symbol, instant, views.newest_of(rows[:limit]))
+        moment = board.moment() if as_of is None else board.moment().at(as_of)
+        document = views.seen_from(entry.document or {}, entry.symbol, as_of, views.newest_of(rows[:limit]))
         body = views.head(document, moment) | {
             "underlying": entry.symbol,
             "resolution": resolution.value,
             "history": rows[:limit],
             "next_start": rows[limit]["timestamp"] if len(rows) > limit else None,
-            "next_cursor": _after(rows[limit - 1]["timestamp"], until) if len(rows) > limit else None,
+            "next_cursor": following([row["timestamp"] for row in rows], limit, until, last),
         }
         return respond(request, body, fingerprint(encode(body["history"])), form, lambda: rows[:limit])
 
@@ -170,17 +180,16 @@ def new_york_midnight(day: date) -> datetime:
 
 
 def _quality(router: APIRouter, board: Board, reader: Reader) -> None:
-    @router.get("/{symbol}/quality", tags=["market"])
+    @router.get("/{symbol}/quality", tags=["market"], **options("quality"))
     async def quality(
         request: Request, symbol: Symbol, day: Day = None, as_of: AsOf = None, form: As = Format.JSON
     ) -> Response:
         """How complete a day is: coverage, missing minutes, findings, and how far each stage lags behind now."""
         entry = board.entry(symbol)
-        moment = board.moment() if as_of is None else board.moment().at(utc(as_of))
+        moment = board.moment() if as_of is None else board.moment().at(as_of)
         session = day or newest_session(moment.now)
         stages = await reader.query("api_stages", symbol=entry.symbol)
-        instant = None if as_of is None else moment.now
-        document = views.seen_from(entry.document or {}, entry.symbol, instant, instant)
+        document = views.seen_from(entry.document or {}, entry.symbol, as_of, as_of)
         body = views.head(document, moment) | {
             "underlying": entry.symbol,
             **await _completeness(reader, entry.symbol, session, moment.now, board.config.bucket_seconds),

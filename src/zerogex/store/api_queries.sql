@@ -37,7 +37,8 @@ WITH minutes AS (
     ORDER BY date_bin(make_interval(secs => %(step_s)s), timestamp, %(origin)s), timestamp DESC
 )
 SELECT cell.timestamp, min(minutes.spot) AS spot, cell.strike::float8 AS strike,
-       sum(call_gex) AS call_gex, sum(put_gex) AS put_gex, sum(net_gex) AS net_gex, sum(dex) AS dex,
+       sum(call_gex) AS call_gex, sum(put_gex) AS put_gex, sum(net_gex) AS net_gex,
+       sum(gross_gex) AS gross_gex, sum(gex_shares_per_dollar) AS gex_shares_per_dollar, sum(dex) AS dex,
        sum(vanna_exposure) AS vanna_exposure, sum(charm_exposure) AS charm_exposure,
        sum(vega_exposure) AS vega_exposure, sum(volume_gex) AS volume_gex,
        sum(call_open_interest)::bigint AS call_open_interest, sum(put_open_interest)::bigint AS put_open_interest,
