@@ -93,7 +93,7 @@ def dump(config: DatabaseConfig, folder: Path, at: datetime) -> Path:
 def _dumped(pg_dump: Path, config: DatabaseConfig, file: Path) -> bool:
     """Whether pg_dump did it; it may be older than the server."""
     file.touch(mode=0o600)
-    command = [str(pg_dump), "--format=custom", "--no-password", f"--file={file}"]
+    command = [str(pg_dump), "--format=custom", "--no-password", "--no-privileges", f"--file={file}"]
     try:
         done = subprocess.run(
             command, env=libpq_environment(config), capture_output=True, timeout=_DUMP_TIMEOUT_S, check=False
