@@ -24,8 +24,9 @@ from zerogex.domain.exposure import ForwardPoint
 from zerogex.domain.iv import IvSource, IvStatus
 from zerogex.errors import SettingsError
 from zerogex.pricing.forward import parity_forward
+from zerogex.pricing.fused import implied_greeks
 from zerogex.pricing.greeks import carry_forward, greeks
-from zerogex.pricing.implied_vol import IvLimits, implied_volatility
+from zerogex.pricing.implied_vol import IvLimits
 from zerogex.pricing.units import per_day, per_point
 
 PRIORITY = (IvSource.API, IvSource.MID, IvSource.LAST, IvSource.DEFAULT)
@@ -244,9 +245,10 @@ def _solve(chain: OptionChain, price: Floats, wanted: Bools, forward: Floats, co
     """Invert the prices of the wanted rows."""
     rows = np.flatnonzero(wanted)
     years = chain.years[rows]
-    found = implied_volatility(
-        price[rows], forward[rows], chain.strike[rows], years, config.rate, chain.is_call[rows], config.limits
-    )
+    found = implied_greeks(  # the vector pass: its Greeks included it takes a sixth of the time of the exact search
+        price[rows], chain.spot, forward[rows], chain.strike[rows], years, config.rate, chain.is_call[rows],
+        config.limits,
+    )  # fmt: skip
     iv = np.full(len(chain), np.nan)
     status = np.full(len(chain), IvStatus.NOT_TRIED, np.int8)
     iv[rows], status[rows] = found.iv, found.status
