@@ -56,7 +56,7 @@ def past_chain(ago: int) -> Any:
 
 
 def get(market: Served, path: str, **parameters: Any) -> httpx2.Response:
-    answer = httpx2.get(f"{market.address}/api/v1{path}", params=parameters)
+    answer = httpx2.get(f"{market.address}/api/v1{path}", params=parameters, timeout=60)
     assert answer.status_code == 200, answer.text
     return answer
 
@@ -208,6 +208,6 @@ def test_no_cell_of_a_csv_is_a_formula() -> None:
 def test_an_unchanged_computed_answer_is_not_sent_again(market: Served) -> None:
     url = f"{market.address}/api/v1/SPY/heatmap"
     for parameters in ({}, {"format": "csv"}, {"as_of": iso(NOON - MINUTE)}, {"by": "time"}):
-        first = httpx2.get(url, params=parameters)
+        first = httpx2.get(url, params=parameters, timeout=60)
         again = httpx2.get(url, params=parameters, headers={"If-None-Match": first.headers["etag"]})
         assert (again.status_code, again.content) == (304, b""), parameters
