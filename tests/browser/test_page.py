@@ -74,21 +74,6 @@ def test_a_new_analysis_appears_by_itself_without_moving_the_page(full: Served, 
     assert visited.complaints == []
 
 
-def test_every_number_explains_itself(full: Served, visit: Callable[..., Any]) -> None:
-    page = visit(full.address).page
-    expect(tile(page, "spot").locator(".value")).to_have_text("690.50")
-    for each in page.locator(".tile").all():
-        each.click()
-        dialog = page.locator("#dialog")
-        expect(dialog).to_be_visible()
-        terms = dialog.locator("dt").all_inner_texts()
-        assert {"What it is", "Unit", "Formula", "Inputs", "API", "Computed in"} <= set(terms)
-        address = dialog.locator("a").get_attribute("href")
-        assert each.get_attribute("data-field") in httpx2.get(full.address + address).json()
-        page.keyboard.press("Escape")
-        expect(dialog).to_be_hidden()
-
-
 def test_another_underlying_is_one_choice_away(full: Served, visit: Callable[..., Any]) -> None:
     full.publish(spot=100.25, symbol="QQQ")
     until(lambda: "QQQ" in full.app.state.hub.board.known)

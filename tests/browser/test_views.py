@@ -36,7 +36,7 @@ CHARTS = {
     "profile": ("profile",),
     "heatmap": ("cells", "drift"),
     "volatility": ("smile", "term"),
-    "flow": ("pressure",),
+    "flow": ("flow-type", "pressure", "flow-strike", "flow-expiration"),
     "history": ("history-gex", "history-levels"),
 }
 AXE = Path(__file__).parent / "vendor" / "axe-4.14.1.min.js"
@@ -120,6 +120,21 @@ def test_views_fit_stand_still_and_are_accessible(
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), VIEWS[number]
         assert page.evaluate(RUN_AXE) == [], VIEWS[number]
     assert visited.complaints == []
+
+
+def test_every_number_explains_itself(market: Served, visit: Callable[..., Any]) -> None:
+    page = visit(market.address).page
+    expect(spot(page)).to_have_text("690.50")
+    for each in page.locator(".tile").all():
+        each.click()
+        dialog = page.locator("#dialog")
+        expect(dialog).to_be_visible()
+        terms = dialog.locator("dt").all_inner_texts()
+        assert {"What it is", "Unit", "Formula", "Inputs", "API", "Computed in"} <= set(terms)
+        address = dialog.locator("a").get_attribute("href")
+        assert each.get_attribute("data-field") in httpx2.get(market.address + address).json()
+        page.keyboard.press("Escape")
+        expect(dialog).to_be_hidden()
 
 
 def test_each_digit_shows_its_view_and_each_view_has_a_permalink(market: Served, visit: Callable[..., Any]) -> None:

@@ -8,6 +8,7 @@ const LOOK = [
   { field: "gamma_flip", name: "Flip", color: "flip", dash: [6, 4], width: 2 },
   { field: "call_wall", name: "Call wall", color: "call", dash: [2, 3], width: 1.5 },
   { field: "put_wall", name: "Put wall", color: "put", dash: [2, 3], width: 1.5 },
+  { field: "max_gamma_strike", name: "Max gamma", color: "soft", dash: [2, 3], width: 1.5 },
   { field: "max_pain", name: "Max pain", color: "pain", dash: [8, 3, 2, 3], width: 1.5 },
 ];
 

@@ -6,7 +6,7 @@ import * as f from "../format.js";
 import { levelsOf } from "./levels.js";
 import { FONT, palette } from "./palette.js";
 
-const STYLES = { spot: LineStyle.Solid, gamma_flip: LineStyle.Dashed, call_wall: LineStyle.Dotted, put_wall: LineStyle.Dotted, max_pain: LineStyle.SparseDotted };
+const STYLES = { spot: LineStyle.Solid, gamma_flip: LineStyle.Dashed, call_wall: LineStyle.Dotted, put_wall: LineStyle.Dotted, max_pain: LineStyle.SparseDotted, max_gamma_strike: LineStyle.SparseDotted };
 const SHOWN_MINUTES = 90;
 
 export class PriceChart {
@@ -51,7 +51,10 @@ export class PriceChart {
     const move = summary?.expected_move?.sigma;
     const extra = typeof move === "number" && typeof summary.spot === "number"
       ? [["+1 σ", summary.spot + move], ["−1 σ", summary.spot - move]].map(([name, price]) => ({ name, price, color: "faint", field: "sigma", width: 1 })) : [];
-    this.#levels = [...levelsOf(summary, ["gamma_flip", "call_wall", "put_wall", "max_pain"]), ...extra];
+    // where the strike of most gamma is a wall, the wall's line says it
+    const isWall = [summary?.call_wall, summary?.put_wall].includes(summary?.max_gamma_strike);
+    const levels = ["gamma_flip", "call_wall", "put_wall", "max_pain", ...(isWall ? [] : ["max_gamma_strike"])];
+    this.#levels = [...levelsOf(summary, levels), ...extra];
     this.#drawLevels();
     this.#element.setAttribute("aria-label",
       `One-minute candles, ${rows.length} minutes; ${this.#levels.map((level) => `${level.name} ${f.price(level.price)}`).join(", ")}`);
