@@ -185,12 +185,16 @@ def test_a_time_before_all_data_says_so(market: Served, visit: Callable[..., Any
     page.keyboard.press("l")
     expect(spot(page)).to_have_text("690.50")
     expect(page.locator("#notice")).to_be_hidden()
+    page.keyboard.press("Shift+ArrowLeft")
+    expect(page.locator("#notice")).to_contain_text("by 2026-02-19T17:00:00Z")
+    page.keyboard.press("Shift+ArrowRight")
+    expect(spot(page)).to_have_text("690.50")
 
 
-def strikes_shown(page: Page) -> list[dict[str, str]]:
-    """The rows of the panel by strike, as its CSV says them."""
+def rows_shown(page: Page, panel: str) -> list[dict[str, str]]:
+    """What a panel draws, as its CSV says it."""
     with page.expect_download() as download:
-        page.locator("#panel-strikes button", has_text="CSV").click()
+        page.locator(f"#panel-{panel} button", has_text="CSV").click()
     return list(csv.DictReader(io.StringIO(download.value.path().read_text())))
 
 
@@ -209,7 +213,7 @@ def test_expirations_measure_and_dealers_are_chosen_and_kept_in_the_address(
     wanted = api(market, "SPY/strikes?expirations=2026-02-20,2026-03-20&dealer_model=short_all")["by_strike"]
     expect(page.locator("#chart-strikes")).to_have_attribute("aria-label", re.compile(f"^GEX.*{len(wanted)} strikes"))
     page.wait_for_function("document.querySelector('#rows-strike-table').innerText.includes('−')")
-    until(lambda: float(strikes_shown(page)[40]["call_gex"]) == pytest.approx(wanted[40]["call_gex"]))
+    until(lambda: float(rows_shown(page, "strikes")[40]["call_gex"]) == pytest.approx(wanted[40]["call_gex"]))
     assert wanted[40]["call_gex"] < 0
     page.reload()
     expect(page.locator("#model")).to_have_value("short_all")
@@ -261,6 +265,21 @@ def test_charts_are_taken_away_as_images_and_tables_as_text(market: Served, visi
         assert download.value.path().read_bytes()[:4] == b"\x89PNG"
         assert download.value.suggested_filename == f"zerogex-SPY-{name}.png"
     assert visited.complaints == []
+
+
+def test_the_heat_maps_show_the_cells_of_the_api(market: Served, visit: Callable[..., Any]) -> None:
+    page = visit(f"{market.address}/?view=heatmap&measure=vanna").page
+    drawn(page, "heatmap")
+    said = api(market, "SPY/heatmap?measures=vanna_exposure")
+    shown = {
+        (row["expiration"], float(row["strike"])): float(row["vanna_exposure"]) for row in rows_shown(page, "cells")
+    }
+    assert len(shown) > 200
+    for (day, strike), value in shown.items():
+        i, j = said["expirations"].index(day), said["strikes"].index(strike)
+        assert value == said["vanna_exposure"][i][j]
+    through = api(market, "SPY/heatmap?by=time&measures=vanna_exposure")
+    assert {row["timestamp"] for row in rows_shown(page, "drift")} == set(through["times"])
 
 
 def test_no_cell_of_a_file_is_a_formula(market: Served, visit: Callable[..., Any]) -> None:
