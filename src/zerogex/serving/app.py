@@ -84,7 +84,7 @@ def server_options(config: ServingConfig) -> dict[str, Any]:
         "host": config.host,
         "port": config.port,
         "ws_max_size": 65_536,
-        "ws_per_message_deflate": True,
+        "ws_per_message_deflate": config.needs_keys,  # on loopback it would cost time and save nothing
         "timeout_keep_alive": 30,
         "timeout_graceful_shutdown": 3,
         "server_header": False,
