@@ -112,14 +112,17 @@ def _password_of(secret: str) -> str:
 
 @contextmanager
 def open_store(loaded: Loaded, *, migrate: bool = False, spool: bool = False) -> Iterator[PostgresStore]:
-    """The store of these settings; `migrate` brings the schema up to date, otherwise it must be."""
+    """The store of these settings; `migrate` brings the schema up to date, otherwise it must be.
+
+    The embedded database is ours alone, so it is brought up to date whoever opens it.
+    """
     from zerogex.store.postgres import PostgresStore
 
     with database(loaded) as where:
         folder = loaded.settings.zerogex_home / "spool" / where.dbname if spool else None
         store = PostgresStore(where, spool=folder)
         try:
-            if migrate:
+            if migrate or not loaded.has_database:
                 store.migrate()
             else:
                 store.check_schema()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -137,7 +138,7 @@ def _clear(part: Part, what: str, yes: bool, no_dump: bool) -> None:
             _confirm(where, what)
         if not no_dump:
             say("saving a dump first ...")
-            saved = upkeep.dump(where, loaded.settings.zerogex_home / "dumps", datetime.now(UTC))
+            saved = upkeep.dump(where, loaded.settings.zerogex_home / "dumps", datetime.now(UTC), os.environ)
             say(f"saved to {saved}")
         upkeep.clear(where, part)
     say(f"cleared {what} of database {where.dbname!r}: {', '.join(upkeep.TABLES[part])}")
@@ -217,7 +218,7 @@ def psql(context: typer.Context) -> None:
         # Ctrl-C belongs to psql; a handler, unlike SIG_IGN, is not inherited
         before = signal.signal(signal.SIGINT, lambda number, frame: None)
         try:
-            done = subprocess.run([str(found), *context.args], env=libpq_environment(where), check=False)
+            done = subprocess.run([str(found), *context.args], env=libpq_environment(where, os.environ), check=False)
         finally:
             signal.signal(signal.SIGINT, before)
     raise typer.Exit(done.returncode)
@@ -251,8 +252,6 @@ def start(
 @app.command()
 def stop() -> None:
     """End `zerogex db start`; the embedded database stops when nobody else uses it either."""
-    import os
-
     from zerogex.store.keeper import held
 
     loaded = _embedded()
@@ -265,8 +264,6 @@ def stop() -> None:
 
 
 def _pid() -> int:
-    import os
-
     return os.getpid()
 
 

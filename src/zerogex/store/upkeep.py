@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import os
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -44,8 +43,14 @@ TABLES: Mapping[Part, tuple[str, ...]] = {
 }
 
 
-def libpq_environment(config: DatabaseConfig) -> dict[str, str]:
-    """How libpq's programs find the database; the password goes by the environment, never by arguments."""
+NOTHING: Mapping[str, str] = {}
+
+
+def libpq_environment(config: DatabaseConfig, inherited: Mapping[str, str] = NOTHING) -> dict[str, str]:
+    """How libpq's programs find the database; the password goes by the environment, never by arguments.
+
+    `inherited` is the caller's own environment; what it says of another PostgreSQL is left out.
+    """
     known = {
         "PGHOST": config.host,
         "PGPORT": str(config.port),
@@ -56,7 +61,7 @@ def libpq_environment(config: DatabaseConfig) -> dict[str, str]:
         "PGCONNECT_TIMEOUT": str(max(2, round(config.connect_timeout_s))),
         "PGTZ": "America/New_York",
     }
-    others = {name: value for name, value in os.environ.items() if not name.startswith("PG") or name == "PGPASSFILE"}
+    others = {name: value for name, value in inherited.items() if not name.startswith("PG") or name == "PGPASSFILE"}
     return {**others, **{name: value for name, value in known.items() if value is not None}}
 
 
@@ -72,7 +77,7 @@ def program(name: str, version: int | None = None) -> Path | None:
     return Path(found) if found else None
 
 
-def dump(config: DatabaseConfig, folder: Path, at: datetime) -> Path:
+def dump(config: DatabaseConfig, folder: Path, at: datetime, inherited: Mapping[str, str] = NOTHING) -> Path:
     """Everything in the database into a new file (pg_dump's) or folder (compressed CSV), readable by us alone.
 
     Raises StoreError when neither can be written.
@@ -83,21 +88,19 @@ def dump(config: DatabaseConfig, folder: Path, at: datetime) -> Path:
     pg_dump = program("pg_dump", server)
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if pg_dump is not None and _dumped(pg_dump, config, stem.with_suffix(".dump")):
+        if pg_dump is not None and _dumped(pg_dump, libpq_environment(config, inherited), stem.with_suffix(".dump")):
             return stem.with_suffix(".dump")
         return _copied(config, stem.with_suffix(".csv"))
     except OSError as error:
         raise StoreError(f"no dump can be written under {folder} ({error.strerror}); nothing was changed") from error
 
 
-def _dumped(pg_dump: Path, config: DatabaseConfig, file: Path) -> bool:
+def _dumped(pg_dump: Path, environment: Mapping[str, str], file: Path) -> bool:
     """Whether pg_dump did it; it may be older than the server."""
     file.touch(mode=0o600)
     command = [str(pg_dump), "--format=custom", "--no-password", "--no-privileges", f"--file={file}"]
     try:
-        done = subprocess.run(
-            command, env=libpq_environment(config), capture_output=True, timeout=_DUMP_TIMEOUT_S, check=False
-        )
+        done = subprocess.run(command, env=environment, capture_output=True, timeout=_DUMP_TIMEOUT_S, check=False)
     except subprocess.TimeoutExpired:
         done = None
     if done is not None and done.returncode == 0:
