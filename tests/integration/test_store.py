@@ -15,6 +15,7 @@ import pytest
 from zerogex.domain.bar import MinuteBar
 from zerogex.domain.chain import COLUMNS, OptionChain
 from zerogex.errors import OriginConflict, SchemaBehind, StoreError, StoreUnavailable
+from zerogex.feed_clock import FeedClock
 from zerogex.ports import FeedState, MinuteBatch, Notice
 from zerogex.store.config import DatabaseConfig
 from zerogex.store.postgres import PostgresStore
@@ -316,3 +317,13 @@ def test_an_unknown_query_or_parameter_is_answered_with_the_known_ones(store: Po
         store.query("nonsense")
     with pytest.raises(StoreError, match=r"has no parameter colour; it takes .*symbol"):
         store.query("gex-summary", colour="red")
+
+
+def test_readers_follow_the_clock_that_ingest_announced(store: PostgresStore) -> None:
+    noon = datetime(2026, 11, 20, 17, 0, tzinfo=UTC)
+    with FeedClock(store) as clock:
+        assert (clock.simulated, clock.speed) == (False, 1.0)
+    store.announce_feed(FeedState("tradestation", True, noon, datetime.now(UTC), 10.0))
+    with FeedClock(store) as clock:
+        assert (clock.simulated, clock.speed) == (True, 10.0)
+        assert 0 <= (clock.now() - noon).total_seconds() < 600
