@@ -15,6 +15,7 @@ from zerogex import __version__
 from zerogex.cli import (
     auth,
     backfill,
+    bench,
     config,
     db,
     doctor,
@@ -66,6 +67,7 @@ app.command("quality")(quality.quality)
 app.command("query")(query.query)
 app.command("config")(config.config)
 app.command("doctor")(doctor.doctor)
+app.command("bench")(bench.bench)
 app.command("greeks")(option.greeks)
 app.command("iv")(option.iv)
 app.add_typer(db.app, name="db")

@@ -11,7 +11,7 @@ Source  range reduction as in Cody & Waite, "Software Manual for the Elementary 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numba
 from numba.core import types
@@ -53,8 +53,7 @@ _MILLS = (
 )  # fmt: skip
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def _bits(typing_context: Any, value: Any) -> Any:
+def _bits_of(typing_context: Any, value: Any) -> Any:
     """The 64 bits of a double, as an integer."""
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -63,14 +62,17 @@ def _bits(typing_context: Any, value: Any) -> Any:
     return types.int64(types.float64), code
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def _double(typing_context: Any, value: Any) -> Any:
+def _double_of(typing_context: Any, value: Any) -> Any:
     """The double of some 64 bits."""
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.bitcast(arguments[0], context.get_value_type(types.float64))
 
     return types.float64(types.int64), code
+
+
+_bits = cast("Callable[[float], int]", intrinsic(_bits_of))
+_double = cast("Callable[[int], float]", intrinsic(_double_of))
 
 
 @inlined

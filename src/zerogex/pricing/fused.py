@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -216,6 +217,11 @@ def _rows(
                     price[row], spot[row], forward[row], strike[row], years[row], rate[row], is_call[row],
                     minimum, maximum, tolerance, max_iterations, iv, status, out, row,
                 )  # fmt: skip
+
+
+def is_compiled() -> bool:
+    """Whether an earlier process left the machine code of this pass: without it the first call takes half a minute."""
+    return any(Path(_rows.stats.cache_path).glob("fused._rows-*.nbi"))  # type: ignore[attr-defined]
 
 
 def implied_greeks(

@@ -1,0 +1,1 @@
+"""What `zerogex bench` measures, one module for each part of the program."""

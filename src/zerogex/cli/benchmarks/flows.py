@@ -1,0 +1,65 @@
+"""From wire bytes to the live chain, and from a chain to its exposures, levels and profile."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from functools import partial
+
+from zerogex.analytics.analysis import analyze
+from zerogex.cli.benchmarks.market import NOW, RATE, chain, chain_messages, contracts
+from zerogex.cli.benchmarks.measure import Row, row, seconds
+from zerogex.domain.contract import OptionContract
+from zerogex.pipeline.enrich import EnrichConfig, enrich
+from zerogex.pipeline.live_chain import LiveChain
+from zerogex.pipeline.validate import Validator
+from zerogex.providers.tradestation import wire
+from zerogex.providers.tradestation.chain import ChainMerge
+from zerogex.providers.tradestation.connection import Connection, StreamRequest
+from zerogex.providers.tradestation.framing import LineSplitter
+
+CHUNK = 65536  # bytes of one network read under load
+
+
+def analysis(repetitions: int) -> list[Row]:
+    """Enrichment and analysis of a chain of 8,000 contracts and of one of 25,000, with a 200-point profile."""
+    rows, config = [], EnrichConfig(rate=RATE)
+    for count, target in ((8_000, 25.0), (25_000, 80.0)):
+        quoted = chain(count)
+        whole = enrich(quoted, config)
+        analyzed_s = seconds(partial(analyze, whole.chain, forwards=whole.forwards), 3 * repetitions)
+        enriched_s = seconds(partial(enrich, quoted, config), 3 * repetitions)
+        rows += [
+            row(f"analysis.levels_and_profile_{count}", "ms", analyzed_s, target=target, note="200-point profile"),
+            row(f"analysis.enrich_{count}", "ms", enriched_s, note="forwards, IVs, Greeks"),
+        ]
+    return rows
+
+
+def feed(repetitions: int) -> list[Row]:
+    """Option-chain messages: framing, typed decode, merge, validation, column update; on one core, CPU time."""
+    listed = contracts(2000)
+    data = chain_messages(listed, 10)
+    count = 10 * len(listed)
+
+    def work() -> None:
+        to_live_chain(data, listed)
+
+    spent = seconds(work, max(5, repetitions), time.process_time)
+    size = len(data) // count
+    return [row("feed.bytes_to_live_chain", "1/s", spent, each=count, target=100_000.0, note=f"{size} bytes a message")]
+
+
+def to_live_chain(data: bytes, listed: list[OptionContract]) -> int:
+    """Push the bytes of a chain stream through the provider and the pipeline; how many messages arrived."""
+    request = StreamRequest("chain", "/v3/", "stream", "SPX", "$SPX.X", wire.CHAIN_ROW, dict)
+    connection = Connection(request, 0.0, lambda *event: None)
+    splitter, merge = LineSplitter(), ChainMerge(listed)
+    live, validator = LiveChain("SPX"), Validator("SPX")
+    live.follow(listed)
+    taken = 0
+    for place in range(0, len(data), CHUNK):
+        received = NOW + timedelta(microseconds=place)
+        quotes = merge.quotes(connection.sort(splitter.feed(data[place : place + CHUNK])), received)
+        taken += live.update(validator.option_quotes(quotes, received)).merged
+    return taken
