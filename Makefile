@@ -12,7 +12,7 @@ $(DEV): pyproject.toml setup/install.sh
 	@sh setup/install.sh dev
 
 ##@ Start here
-.PHONY: run test setup help
+.PHONY: run test test-faults soak setup help
 run: $(READY) ## Set everything up, then feed → GEX → a live page (ARGS="--speed 10 --underlying SPY,QQQ")
 	@exec $(ZEROGEX) up $(ARGS)
 
@@ -21,6 +21,12 @@ test: $(DEV) ## Set everything up, then ruff, mypy and every test
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/pytest -n 2 --dist worksteal $(ARGS)
+
+test-faults: $(DEV) ## Break feed, database and processes on purpose (FAULT_SEED=2 for another run)
+	.venv/bin/pytest -m faults tests/faults -n 2 --dist worksteal $(ARGS)
+
+soak: $(DEV) ## The same with seed after seed, for hours (ARGS="--hours 8")
+	.venv/bin/python tests/faults/soak.py $(ARGS)
 
 setup: $(READY) ## Only install
 

@@ -23,6 +23,7 @@ class BarMender:
 
     def __init__(self, book: BarBook) -> None:
         self.book = book
+        self.mended = 0  # bars fetched this way
         self._from: datetime | None = None
         self._tried: Counter[datetime] = Counter()
 

@@ -237,6 +237,7 @@ class UnderlyingIngest:
             for bar in bars:
                 if bar.closed:
                     await self._inbox.put(bar)
+                    self.mender.mended += 1
             self.mender.asked(span)
 
     async def _receive_quotes(self, quotes: Sequence[OptionQuote]) -> None:
