@@ -123,4 +123,6 @@ def aligned(*floats: ArrayLike, is_call: ArrayLike) -> tuple[tuple[int, ...], tu
     arrays = [np.asarray(value, dtype=np.float64) for value in floats]
     arrays.append(np.asarray(is_call, dtype=np.bool_))
     shape = np.broadcast_shapes(*(array.shape for array in arrays))
-    return shape, tuple(np.require(np.broadcast_to(array, shape), None, ["C", "W"]).reshape(-1) for array in arrays)
+    # a broadcast view is read-only, even to its own shape, and would be copied
+    full = (array if array.shape == shape else np.broadcast_to(array, shape) for array in arrays)
+    return shape, tuple(np.require(array, None, ["C", "W"]).reshape(-1) for array in full)

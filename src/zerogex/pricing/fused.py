@@ -204,10 +204,15 @@ def _rows(
         for k in range(1, 9):
             for i in range(count):
                 out[k, start + i] = w[_IV + k * BLOCK + i]
+        plain = 0
+        for i in range(count):
+            plain += 1 if (w[_FINE + i] == 1.0) & (w[_IV + i] >= minimum) & (w[_IV + i] <= maximum) else 0
+        status[start : start + count] = CONVERGED
+        if plain == count:  # nearly every block of a real chain
+            continue
         for i in range(count):
             row = start + i
             if w[_FINE + i] == 1.0:
-                status[row] = CONVERGED
                 if not minimum <= iv[row] <= maximum:
                     status[row] = BELOW_IV_MIN if iv[row] < minimum else ABOVE_IV_MAX
                     iv[row] = math.nan
