@@ -14,6 +14,7 @@ import typer
 
 from zerogex import __version__
 from zerogex.cli.output import Output, emit
+from zerogex.cli.process import say_if_compiling
 
 PARTS = ("kernels", "analysis", "feed", "latency", "store")
 COLUMNS = ("name", "median", "best", "p99", "unit", "target", "reached", "ratio", "note")
@@ -28,6 +29,7 @@ def bench(
     chosen = parts or list(PARTS)
     if unknown := [part for part in chosen if part not in PARTS]:
         raise typer.BadParameter(f"{unknown[0]!r} is not one of {', '.join(PARTS)}", param_hint="PARTS")
+    say_if_compiling()
     document = measure(chosen, repetitions)
     if output is Output.JSON:
         json.dump(document, sys.stdout, indent=2, allow_nan=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 from collections.abc import Coroutine, Mapping
@@ -13,7 +14,10 @@ from zerogex.cli import systemd
 from zerogex.errors import ZerogexError
 from zerogex.settings import Loaded
 
+log = logging.getLogger(__name__)
+
 STOPPED_TWICE = 130
+COMPUTING = frozenset({"ingest", "analyze"})  # services that use the kernels
 
 
 def load_with(overrides: Mapping[str, object]) -> Loaded:
@@ -29,7 +33,17 @@ def start(service: str, overrides: Mapping[str, object], *, debug: bool = False)
     """Settings read and logging configured, as an engine's first act."""
     loaded = load_with({**overrides, "log_level": "DEBUG" if debug else None})
     logs.configure(loaded.settings, service=service)
+    if service in COMPUTING:
+        say_if_compiling()
     return loaded
+
+
+def say_if_compiling() -> None:
+    """One line of log where the kernels have no machine code yet: the first computation will take a while."""
+    from zerogex.pricing.fused import is_compiled
+
+    if not is_compiled():
+        log.info("compiling kernels", extra={"reason": "first start after an installation", "usual_s": 30})
 
 
 def run_until_stopped(work: Coroutine[Any, Any, None]) -> None:

@@ -13,6 +13,8 @@ from typer.testing import CliRunner
 from zerogex.cli.benchmarks import flows, market
 from zerogex.cli.benchmarks.measure import Row, against, row
 from zerogex.cli.main import app
+from zerogex.cli.process import say_if_compiling
+from zerogex.pricing import fused
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -91,3 +93,15 @@ def test_the_guard_exits_with_one_for_a_slow_down(
     assert guard.main([str(old), str(new)]) == 1
     assert guard.main([str(old), str(new), "--allowance", "2"]) == 0
     assert "1.80 times as slow" in capsys.readouterr().out
+
+
+def test_only_the_first_process_says_that_it_compiles(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    fused.implied_greeks(2.0, 100.0, 100.0, 105.0, 0.25, 0.0, True)
+    with caplog.at_level("INFO"):
+        say_if_compiling()
+        assert not caplog.records
+        monkeypatch.setattr(fused, "is_compiled", lambda: False)
+        say_if_compiling()
+    assert [record.message for record in caplog.records] == ["compiling kernels"]
