@@ -22,7 +22,7 @@ CHUNK = 65536  # bytes of one network read under load
 
 
 def analysis(repetitions: int) -> list[Row]:
-    """Enrichment and analysis of a chain of 8,000 contracts and of one of 25,000, with a 200-point profile; CPU time."""
+    """Enrichment and analysis, with a 200-point profile, of chains of 8,000 and 25,000 contracts; CPU time."""
     rows, config = [], EnrichConfig(rate=RATE)
     for count, target in ((8_000, 25.0), (25_000, 80.0)):
         quoted = chain(count)
