@@ -40,6 +40,7 @@ class Wire:
         self.hold.set()
         self.cut_after = b""  # cut when the client has sent this, before any answer
         self._open: list[socket.socket] = []
+        self._made: list[socket.socket] = []
         threading.Thread(target=self._accept, daemon=True).start()
 
     def cut(self) -> None:
@@ -50,9 +51,13 @@ class Wire:
                 one.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self.hold.set()
         self.cut()
+        for one in self._made:
+            one.close()
 
     def _accept(self) -> None:
         while True:
@@ -63,6 +68,7 @@ class Wire:
             except OSError:
                 return
             self._open += [client, server]
+            self._made += [client, server]
             threading.Thread(target=self._pass, args=(client, server, True), daemon=True).start()
             threading.Thread(target=self._pass, args=(server, client, False), daemon=True).start()
 
@@ -150,7 +156,7 @@ async def test_a_wire_that_goes_dead_holds_no_minute_back(
 ) -> None:
     """F43: packets vanish without an error; minutes go to the spool after the statement's patience."""
     with wired(database, connect_timeout_s=1.0, statement_timeout_s=1.0) as (wire, slow):
-        async with rig(slow, tmp_path / "spool", seed=seed) as run:
+        async with rig(slow, tmp_path / "spool", seed=seed, direct=database) as run:
             await run.stored(1)
             wire.hold.clear()
             before = len(run.store.acknowledged)
@@ -166,7 +172,7 @@ async def test_an_ambiguous_commit_is_applied_once(
 ) -> None:
     """F23: the connection breaks after COMMIT was sent and before its answer came, five times."""
     with wired(database) as (wire, relayed):
-        async with rig(relayed, tmp_path / "spool", seed=seed) as run:
+        async with rig(relayed, tmp_path / "spool", seed=seed, direct=database) as run:
             await run.stored(1)
             for _ in range(5):
                 wire.cut_after = b"COMMIT"

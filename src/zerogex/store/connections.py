@@ -37,7 +37,7 @@ def connect(config: DatabaseConfig, application: str | None = None, *, autocommi
 
 
 @contextmanager
-def _answering(connection: Connection, within_s: float) -> Iterator[None]:
+def answering(connection: Connection, within_s: float) -> Iterator[None]:
     """Cut the connection if the block lasts longer: a server that hangs does not keep its own timeouts."""
 
     def cut() -> None:
@@ -72,7 +72,7 @@ class ConnectionPool:
         try:
             connection = self._take()
             try:
-                with _answering(connection, self.config.statement_timeout_s + _PATIENCE_S):
+                with answering(connection, self.config.statement_timeout_s + _PATIENCE_S):
                     yield connection
             finally:
                 self._give_back(connection)
@@ -104,7 +104,7 @@ class ConnectionPool:
 
     def _lives(self, connection: Connection) -> bool:
         try:
-            with _answering(connection, self.config.connect_timeout_s):
+            with answering(connection, self.config.connect_timeout_s):
                 connection.execute("")
                 connection.rollback()
         except psycopg.Error:

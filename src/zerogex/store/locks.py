@@ -11,13 +11,13 @@ import os
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 
 import psycopg
 
 from zerogex.errors import LockHeld
 from zerogex.store.config import DatabaseConfig
-from zerogex.store.connections import Connection, connect
+from zerogex.store.connections import Connection, answering, connect
 from zerogex.store.failures import in_our_words
 from zerogex.store.sql import statement
 
@@ -47,7 +47,7 @@ class WriterLocks:
         finally:
             with self._guard:
                 connection, _ = self._held.pop(underlying)
-            with suppress(psycopg.Error):
+            with suppress(psycopg.Error), self._answering(connection):
                 connection.execute(statement("release_writer_lock"), {"underlying": underlying})
             connection.close()
 
@@ -68,16 +68,21 @@ class WriterLocks:
         with self._guard:
             for underlying, (connection, _) in list(self._held.items()):
                 try:
-                    connection.execute("")
+                    with self._answering(connection):
+                        connection.execute("")
                 except psycopg.Error:
                     connection.close()
                     self._held[underlying] = self._acquire(underlying)
+
+    def _answering(self, connection: Connection) -> AbstractContextManager[None]:
+        """A server that hangs, or a wire that went dead, must not hold a minute back."""
+        return answering(connection, self.config.statement_timeout_s)
 
     def _acquire(self, underlying: str) -> tuple[Connection, int]:
         connection = connect(self.config, holder_name(), autocommit=True)
         named = {"underlying": underlying}
         try:
-            with in_our_words(self.config):
+            with in_our_words(self.config), self._answering(connection):
                 row = connection.execute(statement("try_writer_lock"), named).fetchone()
                 if row is not None and row[0]:
                     epoch = connection.execute(statement("next_epoch"), {**named, "holder": holder_name()}).fetchone()
