@@ -149,7 +149,8 @@ def check_recompute(rig: Rig, underlying: str = "SPY") -> int:
                 found = found.get("strike")
             same = told == found or (told is not None and found is not None and math.isclose(told, found, rel_tol=1e-9))
             extra = {key: row[key] for key in ("net_gex", "spot", "call_wall_gex", "data_timestamp", "coverage_pct")}
-            assert same, f"{name} of {row['timestamp']} is {told}, recomputed {found}: {extra}, {fresh['levels']}"
+            again = {key: fresh[key] for key in ("net_gex", "spot", "data_timestamp")}
+            assert same, f"{name} of {row['timestamp']} is {told}, recomputed {found}: {extra}, {again}"
         assert row["code_version"] and row["coverage_pct"] is not None and row["data_timestamp"] is not None
     return len(history)
 
