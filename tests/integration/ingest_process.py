@@ -26,7 +26,7 @@ def say(line: str) -> None:
 class Acknowledged(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         if record.getMessage() == "minute stored":
-            say(f"stored {record.underlying} {record.timestamp.isoformat()} {record.contracts}")
+            say(f"stored {record.underlying} {record.minute.isoformat()} {record.contracts}")
         elif record.getMessage() in ("unfinished minute recovered", "ingest drained", "minute revised"):
             say(record.getMessage())
 

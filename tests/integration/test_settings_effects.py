@@ -17,6 +17,7 @@ from zerogex.domain.contract import OptionContract, OptionKind
 from zerogex.domain.iv import IvSource, IvStatus
 from zerogex.pipeline.enrich import enrich
 from zerogex.pricing.black_scholes import price
+from zerogex.pricing.implied_vol import implied_volatility
 from zerogex.settings import Settings
 
 AS_OF = datetime(2026, 2, 20, 15, 0, tzinfo=UTC)
@@ -77,8 +78,13 @@ def test_iv_min_and_iv_max_reject_what_lies_beyond(given):
 
 
 def test_the_solver_gives_up_after_iv_max_iterations_unless_iv_tolerance_is_met(given):
+    strikes = np.array([60.0, 80.0, 100.0, 120.0, 200.0])
+    prices = price(100.0, strikes, 0.1, 0.0, 0.3, True)
+
     def failed(**values):
-        return (valued(given(IV_PRIORITY="mid", **values), chain()).iv_status == IvStatus.NO_CONVERGENCE).any()
+        limits = app.enrich_config(given(**values).settings).limits
+        found = implied_volatility(prices, 100.0, strikes, 0.1, 0.0, True, limits)
+        return (found.status == IvStatus.NO_CONVERGENCE).any()
 
     assert failed(IV_MAX_ITERATIONS=1)
     assert not failed(IV_MAX_ITERATIONS=2)
@@ -131,6 +137,22 @@ def test_where_the_page_listens(given):
     assert (config.host, config.port) == ("127.0.0.2", 9001)
     behind = given(SERVE_HOST="0.0.0.0", SERVE_BEHIND_PROXY="true")
     assert app.serving_config(behind.settings).hosts == frozenset()
+
+
+def test_tls_further_host_names_and_chains_for_keys_reach_the_server(given, tmp_path):
+    paths = {name: tmp_path / name for name in ("cert.pem", "key.pem")}
+    for path in paths.values():
+        path.write_text("pem")
+    loaded = given(
+        SERVE_TLS_CERT=paths["cert.pem"],
+        SERVE_TLS_KEY=paths["key.pem"],
+        SERVE_ALLOWED_HOSTS="desk.lan, desk",
+        SERVE_CHAIN_TO_KEYS="true",
+    )
+    config = app.serving_config(loaded.settings)
+    assert (config.tls_cert, config.tls_key) == (paths["cert.pem"], paths["key.pem"])
+    assert config.allowed_hosts == ("desk.lan", "desk")
+    assert config.chain_to_keys
 
 
 def test_the_pause_between_bar_requests_reaches_back_fill(given):

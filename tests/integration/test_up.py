@@ -70,8 +70,8 @@ class Platform:
         self._reader.join(timeout=10)
         return code
 
-    def show(self, view: str) -> list[dict[str, Any]]:
-        argv = [sys.executable, "-m", "zerogex", "show", view, "-o", "json"]
+    def show(self, view: str, *options: str) -> list[dict[str, Any]]:
+        argv = [sys.executable, "-m", "zerogex", "show", view, "-o", "json", *options]
         done = subprocess.run(argv, env=self.env, capture_output=True, text=True, check=True, timeout=PATIENCE_S)
         return json.loads(done.stdout)
 
@@ -126,7 +126,9 @@ def test_one_command_goes_from_the_feed_to_a_page_whose_numbers_recompute(start,
     assert summary["simulated"] is True
     assert summary["net_gex"] is not None
 
-    (row,) = platform.show("gex-summary")
+    (newest,) = platform.show("gex-summary")
+    *_, row = platform.show("gex-summary", "--limit", "3")  # older than its grace: nothing revises it any more
+    assert newest["timestamp"] > row["timestamp"]
     assert row["underlying"] == "SPY"
     assert row["simulated"] is True
     for name in ("net_gex", "gamma_flip_status", "call_wall", "put_wall", "max_pain"):

@@ -155,16 +155,15 @@ def _services(loaded: Loaded, simulation: Simulation, begin: datetime | None, pa
     else:
         say("analyze", "off (ANALYTICS_ENABLED or GEX_ENABLED is false)")
     host = f"[{settings.serve_host}]" if ":" in settings.serve_host else settings.serve_host
-    url = f"http://{host}:{page}"
-    services.append(_engine("serve", command, env, url))
+    url = f"{'https' if settings.serve_tls_cert else 'http'}://{host}:{page}"
+    services.append(_engine("serve", command, env, _listens(settings.serve_host, page)))
     say("page", url)
     return services
 
 
-def _engine(name: str, command: list[str], env: Mapping[str, str], url: str | None = None) -> Service:
+def _engine(name: str, command: list[str], env: Mapping[str, str], ready: Probe | None = None) -> Service:
     from zerogex.engines.supervise import Service
 
-    ready = _answers(f"{url}/api/v1/health/live") if url else None
     return Service(name, [*command, name], env, ready=ready, fatal_codes=FATAL_CODES)
 
 
@@ -186,6 +185,20 @@ def _answers(url: str) -> Probe:
                 return (await client.get(url)).is_success
         except httpx2.HTTPError:
             return False
+
+    return probe
+
+
+def _listens(host: str, port: int) -> Probe:
+    """A probe: whether somebody accepts connections there, with TLS or without."""
+
+    async def probe() -> bool:
+        try:
+            _, writer = await asyncio.wait_for(asyncio.open_connection(host, port), 2)
+        except (OSError, TimeoutError):
+            return False
+        writer.close()
+        return True
 
     return probe
 

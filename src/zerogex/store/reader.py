@@ -80,7 +80,7 @@ def _check(text: str) -> None:
     begins = _BEFORE.match(text)
     rest = text[begins.end() if begins else 0 :]
     if "\x00" in text or not rest.strip():
-        raise BadQuery('there is no SQL to run; write zerogex query "SELECT now()"')
+        raise BadQuery("there is no SQL to run; write, for example: zerogex query 'SELECT now()'")
     word = re.match(r"[a-z]*", rest.lower())
     if word is None or word[0] not in _READING:
         raise BadQuery(

@@ -92,7 +92,7 @@ def test_where_the_out_of_the_money_side_has_no_bid_the_strike_has_no_mid_volati
     found = enrich(replace(chain, bid=np.where(bare, 0.0, chain.bid)), CONFIG).chain
     pair = (chain.strike == 640) & (chain.expiration == np.datetime64(FAR))
     assert not (found.iv_source[pair] == IvSource.MID).any()
-    assert (found.iv_status[pair] == IvStatus.NO_QUOTE).all()
+    assert (found.iv_source[pair] == IvSource.LAST).all()
 
 
 def test_the_vendors_volatility_comes_first_by_default_and_only_where_it_is_the_vendors() -> None:

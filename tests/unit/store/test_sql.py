@@ -43,6 +43,9 @@ def test_every_statement_is_used_and_every_used_statement_exists() -> None:
     source = "".join(path.read_text() for path in PACKAGE.glob("*.py"))
     named = set(re.findall(r'statement\("(\w+)"\)', source)) | set(re.findall(r'"(copy_\w+_out)"', source))
     named |= set(re.findall(r'_rows\("(\w+)"', source))
+    named |= {
+        name for steps in re.findall(r"for step in \(([^)]*)\)", source) for name in re.findall(r'"(\w+)"', steps)
+    }
     assert named == set(statements("statements.sql"))
 
 
