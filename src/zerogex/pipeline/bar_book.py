@@ -122,11 +122,12 @@ class BarBook:
         return self._handed.get(bucket)
 
     def mark(self, minutes: Sequence[MinuteBar]) -> None:
-        """These were handed out."""
+        """These were handed out; a bucket that changed while they were on their way stays changed."""
         for minute in minutes:
             bucket = int(minute.timestamp.timestamp())
             self._handed[bucket] = minute
-            self._changed.discard(bucket)
+            if self._minute(bucket) == minute:
+                self._changed.discard(bucket)
 
     def _put(self, start: int, bar: UnderlyingBar) -> None:
         known = self._readings.get(start)
