@@ -20,10 +20,10 @@ test: $(DEV) ## Set everything up, then ruff, mypy and every test
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
-	.venv/bin/pytest -n 2 --dist worksteal $(ARGS)
+	.venv/bin/pytest -n 3 --dist worksteal $(ARGS)
 
 test-faults: $(DEV) ## Break feed, database and processes on purpose (FAULT_SEED=2 for another run)
-	.venv/bin/pytest -m faults tests/faults -n 2 --dist worksteal $(ARGS)
+	.venv/bin/pytest -m faults tests/faults -n 3 --dist worksteal $(ARGS)
 
 soak: $(DEV) ## The same with seed after seed, for hours (ARGS="--hours 8")
 	.venv/bin/python tests/faults/soak.py $(ARGS)
