@@ -154,7 +154,7 @@ async def test_the_second_ingest_of_an_underlying_stops_and_names_the_first(stor
 
 async def test_the_zero_day_chain_leaves_at_the_close_and_the_next_one_comes(store, database):
     close = datetime(2026, 11, 20, 21, 0, tzinfo=UTC)
-    async with feed(start=close - timedelta(minutes=14), speed=200.0) as (_, market, clock):
+    async with feed(start=close - timedelta(minutes=16), speed=100.0) as (_, market, clock):
         config = IngestConfig(("SPY",), expirations=1, strike_distance="10")
         engine = asyncio.ensure_future(IngestEngine(market, store, clock, config).run())
 
