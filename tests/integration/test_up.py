@@ -178,7 +178,8 @@ def test_whatever_ends_it_no_closed_minute_is_lost_and_a_second_run_continues(st
     sql = "SELECT timestamp FROM underlying_quotes WHERE symbol = 'SPY' AND timestamp >= %(first)s ORDER BY 1"
     bars = [row[0] for row in rows(home, sql, first=before[0])]
     assert {later - earlier for earlier, later in pairwise(bars)} == {timedelta(minutes=1)}
-    assert set(after) <= set(bars)
+    # the minute open at the end may have had quotes but no word of its bar yet: the next start asks for that
+    assert set(after) - set(bars) <= {after[-1]}
 
 
 @pytest.mark.slow
