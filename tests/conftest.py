@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -22,6 +23,16 @@ from zerogex.store.postgres import PostgresStore
 # A test database need not survive a power cut.
 QUICK = {"fsync": "off", "full_page_writes": "off", "max_connections": "100"}
 _NUMBERS = itertools.count()
+
+
+@pytest.fixture(autouse=True)
+def _log_as_before() -> Iterator[None]:
+    """A command under test configures logging; the next test does not write to that command's closed stderr."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 @pytest.fixture(scope="session")

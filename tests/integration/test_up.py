@@ -19,6 +19,7 @@ import numpy as np
 import psycopg
 import pytest
 
+from zerogex.domain.calendar import NEW_YORK
 from zerogex.store.embedded import EmbeddedServer
 
 SPEED = 60
@@ -167,7 +168,10 @@ def test_whatever_ends_it_no_closed_minute_is_lost_and_a_second_run_continues(st
     before = stored_minutes(home)
     assert len(before) >= said >= 4
 
-    second = start()
+    onward = (before[-1] + timedelta(minutes=5)).astimezone(
+        NEW_YORK
+    )  # said, because by itself an open market is met at its hour
+    second = start("--start", f"{onward:%Y-%m-%dT%H:%M}")
     second.wait_for(r"ingest .*minute stored +contracts=[1-9]", count=3)
     assert second.end(signal.SIGINT) == 0
     after = stored_minutes(home)
