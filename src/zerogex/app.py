@@ -21,7 +21,7 @@ from zerogex.errors import SettingsError
 from zerogex.settings import Loaded, PasswordProvider, Settings
 
 if TYPE_CHECKING:
-    from zerogex.analytics.analysis import AnalysisConfig
+    from zerogex.analytics.config import AnalysisConfig
     from zerogex.domain.chain import OptionChain
     from zerogex.engines.analyze import AnalyzeConfig
     from zerogex.engines.backfill import BackfillConfig
@@ -320,7 +320,7 @@ def analyze_config(loaded: Loaded) -> AnalyzeConfig:
 
 
 def _analysis_config(settings: Settings) -> AnalysisConfig:
-    from zerogex.analytics.analysis import AnalysisConfig
+    from zerogex.analytics.config import AnalysisConfig
 
     return AnalysisConfig(dealer_model=settings.dealer_model, rate=settings.risk_free_rate)
 

@@ -144,7 +144,8 @@ def analyse(
     from dataclasses import replace
 
     from zerogex import app
-    from zerogex.analytics.analysis import AnalysisConfig, analyze
+    from zerogex.analytics.analysis import analyze
+    from zerogex.analytics.config import AnalysisConfig
     from zerogex.domain.iv import IvSource
     from zerogex.pipeline.enrich import enrich
 

@@ -6,7 +6,7 @@ import asyncio
 import sys
 import time
 
-from zerogex.engines.backfill import Progress
+from zerogex.engines.backfill_progress import Progress
 
 TERMINAL_EVERY_S, LOG_EVERY_S, WAITING_S = 0.2, 5.0, 10.0
 

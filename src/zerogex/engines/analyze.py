@@ -21,7 +21,8 @@ import msgspec
 import numpy as np
 
 from zerogex import __version__
-from zerogex.analytics.analysis import AnalysisConfig, analyze
+from zerogex.analytics.analysis import analyze
+from zerogex.analytics.config import AnalysisConfig
 from zerogex.analytics.document import document
 from zerogex.clock import Clock
 from zerogex.domain.chain import OptionChain

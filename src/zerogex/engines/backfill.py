@@ -27,6 +27,7 @@ from zerogex.domain.calendar import minute_of, session_close, session_open, sess
 from zerogex.domain.contract import OptionContract
 from zerogex.engines.backfill_bars import fill_bars
 from zerogex.engines.backfill_options import DayReplay, OptionHistory
+from zerogex.engines.backfill_progress import Progress
 from zerogex.engines.ingest import feed_state_of
 from zerogex.engines.threads import Backoff, in_thread
 from zerogex.errors import BadPayload, RateLimited, SettingsError, Unavailable
@@ -65,29 +66,6 @@ class BackfillConfig:
         strikes.parse_distance(self.strike_distance)
         if self.lookback_days < 0 or self.sample_every < 1 or self.expirations < 1:
             raise SettingsError("lookback days must be 0 or more, sample every and expirations 1 or more")
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far one stretch of requests is."""
-
-    underlying: str
-    what: str  # bars | options
-    first: date
-    last: date
-    done: int  # requests
-    total: int
-    elapsed_s: float  # real seconds
-
-    @property
-    def per_s(self) -> float:
-        """Requests a real second."""
-        return self.done / self.elapsed_s if self.elapsed_s > 0 else 0.0
-
-    @property
-    def left_s(self) -> float | None:
-        """Real seconds until it is done, at this rate."""
-        return (self.total - self.done) / self.per_s if self.done and self.elapsed_s > 0 else None
 
 
 @dataclass(slots=True)

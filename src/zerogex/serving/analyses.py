@@ -14,12 +14,11 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any, Generic, TypeVar
 
-from zerogex.analytics.analysis import AnalysisConfig, analyze
+from zerogex.analytics.config import AnalysisConfig
 from zerogex.analytics.document import document, iso
 from zerogex.domain.calendar import next_session, trading_date
 from zerogex.domain.chain import OptionChain, expirations
 from zerogex.domain.exposure import Analysis, DealerModel
-from zerogex.pipeline.enrich import EnrichConfig, enrich
 from zerogex.serving.board import Board
 from zerogex.serving.problems import Problem, database_unavailable, waiting_for_data
 from zerogex.serving.reading import Reader
@@ -152,6 +151,10 @@ async def _run(make: Callable[[], Awaitable[T]]) -> T:
 
 def analysed(chain: OptionChain, config: AnalysisConfig) -> Analysis:
     """The analysis of a stored chain, its forwards traced to parity or carry."""
+    # Here, because the kernels cost a server 70 MB, and most are never asked for what is not stored.
+    from zerogex.analytics.analysis import analyze
+    from zerogex.pipeline.enrich import EnrichConfig, enrich
+
     rate = config.rate if config.rate is not None else 0.0
     points = enrich(chain, EnrichConfig(rate=rate, iv_enabled=False, greeks_enabled=False, priority=())).forwards
     return analyze(chain, config, points)

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from zerogex.analytics.expected_move import atm_iv
 from zerogex.domain.chain import Floats, Ints, OptionChain
 from zerogex.domain.exposure import TOTALS, plain_list
 from zerogex.domain.iv import IvSource, IvStatus
@@ -43,6 +42,8 @@ def smile(answered: Answered) -> dict[str, Any]:
     `iv` is the volatility of the out-of-the-money side, the one that means something; `call_iv` and `put_iv`
     are those of the contracts.
     """
+    from zerogex.analytics.expected_move import atm_iv  # as late as the analysis itself: see analyses.analysed
+
     chain = answered.chain
     smiles = []
     for point in answered.analysis.forwards:

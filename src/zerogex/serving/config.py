@@ -6,7 +6,7 @@ import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
 
-from zerogex.analytics.analysis import DEFAULTS, AnalysisConfig
+from zerogex.analytics.config import DEFAULTS, AnalysisConfig
 from zerogex.errors import SettingsError
 
 

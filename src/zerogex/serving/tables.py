@@ -1,7 +1,7 @@
 """Rows for programs that want tables: CSV, NDJSON, Parquet, Arrow.
 
 The head that JSON carries around its rows travels in `Zerogex-…` headers, and in the metadata of
-Parquet and Arrow.
+Parquet and Arrow.  The libraries that write these are loaded by the first who asks: 80 MB.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import polars as pl
-import pyarrow as pa
-import pyarrow.parquet as pq
 from fastapi import Request, Response
 
 from zerogex.serving.responses import answer, compressed, encode, matches
+
+if TYPE_CHECKING:
+    import polars as pl
 
 Rows = Sequence[Mapping[str, Any]]
 HEADERS = ("underlying", "data_timestamp", "computed_at", "age_seconds", "session", "state", "coverage", "simulated",
@@ -64,6 +64,9 @@ def written(rows: Rows, form: Format, metadata: Mapping[str, str]) -> bytes:
     """The rows in a format other than JSON."""
     if form is Format.NDJSON:
         return b"".join(encode(row) + b"\n" for row in rows)
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     frame = to_frame(rows)
     if form is Format.CSV:
         return formula_safe(frame).write_csv(datetime_format="%Y-%m-%dT%H:%M:%S%.fZ").encode()
@@ -79,6 +82,8 @@ def written(rows: Rows, form: Format, metadata: Mapping[str, str]) -> bytes:
 
 def to_frame(rows: Rows) -> pl.DataFrame:
     """Rows as columns of one type each; lists and objects become JSON text, ISO dates dates."""
+    import polars as pl
+
     plain = [{name: _cell(value) for name, value in row.items()} for row in rows]
     frame = pl.DataFrame(plain, infer_schema_length=None)
     dates = [name for name in ("expiration", "trading_day") if frame.schema.get(name) == pl.String]
@@ -95,6 +100,8 @@ def _cell(value: Any) -> Any:
 
 def formula_safe(frame: pl.DataFrame) -> pl.DataFrame:
     """Texts that no spreadsheet takes for a formula."""
+    import polars as pl
+
     texts = [name for name, kind in frame.schema.items() if kind == pl.String]
     return frame.with_columns(
         pl.when(pl.col(name).str.contains(r"^[=+\-@\t\r\n]"))
