@@ -62,6 +62,8 @@ TABLE = _rows(
     ("feed_events_total", _C, "events", "kind", _IN,
      "connected, reconnecting, goaway, dual_logon, symbol_error, silent, rate_limited, polling, bad_payload."),
     ("feed_messages_total", _C, "messages", "kind", _IN, "What the streams brought, heartbeats included."),
+    ("messages_merged_total", _C, "messages", "underlying kind", _IN,
+     "Messages taken into the minute they belong to: quotes (of options followed) and bars."),
     ("late_events_total", _C, "events", "underlying fate", _IN,
      "Events after their minute closed: merged, or too late for history."),
     ("messages_rejected_total", _C, "messages", "underlying reason", _IN, "Messages that cannot be true, by reason."),

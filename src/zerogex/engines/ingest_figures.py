@@ -28,6 +28,8 @@ def _of(one: UnderlyingIngest, now: datetime) -> Iterator[tuple[str, float, Labe
     if one.stored_until is not None:
         yield "minute_lag_seconds", (now - one.stored_until).total_seconds(), (name,)
     yield "contracts_followed", len(one.live), (name,)
+    yield "messages_merged_total", counts.quotes - counts.unknown, (name, "quotes")
+    yield "messages_merged_total", counts.bars, (name, "bars")
     yield "late_events_total", counts.late, (name, "merged")
     yield "late_events_total", counts.too_late, (name, "too_late")
     yield "minutes_missed_total", counts.gaps, (name,)

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from types import TracebackType
@@ -155,15 +155,15 @@ async def _not_found(request: Request, problem: Exception) -> Response:
     return reply({"Error": "NotFound", "Message": f"No resource {request.url.path[:100]}"}, 404)
 
 
-def application(exchange: Exchange) -> ASGIApp:
-    """All routes behind the gate."""
+def application(exchange: Exchange, instead: Sequence[Route] = ()) -> ASGIApp:
+    """All routes behind the gate; those given take the place of ours with the same path."""
     own = [
         Route("/simulator/clock", clock),
         Route("/simulator/ledger", ledger),
         Route("/simulator/faults", faults, methods=["GET", "POST"]),
     ]
     app = Starlette(
-        routes=[*own, *oauth.routes(), *rest.routes(), *streams.routes()],
+        routes=[*instead, *own, *oauth.routes(), *rest.routes(), *streams.routes()],
         exception_handlers={Refused: _refused, 404: _not_found, 500: _failed},
     )
     app.state.exchange = exchange
@@ -179,10 +179,14 @@ class _Server(uvicorn.Server):
 
 
 class Simulator:
-    """TradeStation on loopback.  `url` is what TRADESTATION_API_URL and TRADESTATION_AUTH_URL point to."""
+    """TradeStation on loopback.  `url` is what TRADESTATION_API_URL and TRADESTATION_AUTH_URL point to.
 
-    def __init__(self, config: SimulatorConfig | None = None) -> None:
+    `instead` are routes that answer in the place of ours.
+    """
+
+    def __init__(self, config: SimulatorConfig | None = None, instead: Sequence[Route] = ()) -> None:
         self.config = config or SimulatorConfig()
+        self.instead = tuple(instead)
         self.exchange = Exchange(self.config)
         self._server: _Server | None = None
         self._task: asyncio.Task[None] | None = None
@@ -210,8 +214,9 @@ class Simulator:
         except OSError as problem:
             raise ZerogexError(f"the simulator cannot listen on {self.config.host}:{self.config.port} "
                                f"({problem.strerror}); choose another --port") from None  # fmt: skip
-        settings = uvicorn.Config(application(self.exchange), log_config=None, lifespan="off", http="h11", ws="none",
-                                  loop="asyncio", access_log=False, server_header=False, date_header=False,
+        settings = uvicorn.Config(application(self.exchange, self.instead), log_config=None, lifespan="off",
+                                  http="h11", ws="none", loop="asyncio", access_log=False,
+                                  server_header=False, date_header=False,
                                   timeout_graceful_shutdown=3, h11_max_incomplete_event_size=65_536)  # fmt: skip
         self._server = _Server(settings)
         self.exchange.hang_up = self._hang_up
