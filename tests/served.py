@@ -74,6 +74,7 @@ class Served:
     address: str = ""
     app: Any = None
     stop: Callable[[], None] = field(default=lambda: None)
+    connections: Callable[[], int] = field(default=lambda: 0)  # how many it holds open
 
     @property
     def websocket(self) -> str:
@@ -111,7 +112,8 @@ def serving(store: Store, simulated: bool = True, **config: Any) -> Iterator[Ser
             thread.join(10)
 
         try:
-            yield Served(store, clock, settings, f"http://127.0.0.1:{port}", app, stop)
+            held = server.server_state.connections
+            yield Served(store, clock, settings, f"http://127.0.0.1:{port}", app, stop, lambda: len(held))
         finally:
             stop()
 

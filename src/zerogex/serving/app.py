@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -21,9 +22,10 @@ from zerogex.serving import described, page, problems
 from zerogex.serving.access import Access
 from zerogex.serving.board import Board
 from zerogex.serving.config import ServingConfig
-from zerogex.serving.guard import Guard
+from zerogex.serving.guard import MAX_HEAD_BYTES, Guard
 from zerogex.serving.hub import Hub
 from zerogex.serving.metrics import RequestMeter
+from zerogex.serving.patience import PatientHttp, PatientWebSocket
 from zerogex.serving.quota import Quotas
 from zerogex.serving.routes import api
 from zerogex.serving.watcher import Watcher
@@ -83,6 +85,9 @@ def server_options(config: ServingConfig) -> dict[str, Any]:
     return {
         "host": config.host,
         "port": config.port,
+        "http": functools.partial(PatientHttp, request_s=config.request_s),
+        "h11_max_incomplete_event_size": MAX_HEAD_BYTES,
+        "ws": PatientWebSocket,
         "ws_max_size": 65_536,
         "ws_per_message_deflate": config.needs_keys,  # on loopback it would cost time and save nothing
         "timeout_keep_alive": 30,

@@ -26,6 +26,7 @@ class ServingConfig:
     stale_after_s: float = 30.0  # data older than this in an open market is called stale
     heartbeat_s: float = 5.0  # pause between heartbeats on a WebSocket
     slow_client_s: float = 10.0  # a client that takes no bytes for this long is closed with 1013
+    request_s: float = 10.0  # a request that is not whole this long after its first byte is answered 408
     store_timeout_s: float = 10.0  # a read that takes longer answers 504
     max_clients: int = 1000  # WebSockets at once
     analysis: AnalysisConfig = DEFAULTS  # how chains of past minutes are analysed: as the analyze engine does it

@@ -1,4 +1,4 @@
-"""Who may talk to this server, and what a browser may do with its answers.
+"""Who may talk to this server, how much they may say, and what a browser may do with its answers.
 
 A server on loopback is reachable by every page open in the same browser.  The Host check
 stops DNS rebinding, the Origin check stops foreign pages (and their WebSockets), and the
@@ -13,7 +13,12 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from zerogex.serving.patience import head_too_large
 from zerogex.serving.problems import Problem
+
+MAX_TARGET_BYTES = 8_192  # path and query
+MAX_HEAD_BYTES = 16_384  # the headers together; also what h11 holds of a head that is not whole
+MAX_BODY_BYTES = 16_384  # no route reads a body
 
 CONTENT_SECURITY_POLICY = "; ".join((
     "default-src 'none'",
@@ -53,7 +58,7 @@ class Guard:
                 MutableHeaders(scope=message).update(SECURITY_HEADERS)
             await send(message)
 
-        refusal = self.refusal(Headers(scope=scope))
+        refusal = too_large(scope) or self.refusal(Headers(scope=scope))
         if refusal is None:
             await self.app(scope, receive, dressed)
         elif scope["type"] == "http":
@@ -72,6 +77,21 @@ class Guard:
             hint = "Call the API from its own page, or from a program that sends no Origin."
             return Problem(403, "foreign_origin", f"Requests from origin {origin[:80]!r} are refused.", hint)
         return None
+
+
+def too_large(scope: Scope) -> Problem | None:
+    """Why a request takes more room than any route needs: 414, 431, 413 or 411; None where it does not."""
+    hint, last = "Ask with GET and without a body: no route reads one.", {"Connection": "close"}
+    if len(scope["raw_path"]) + len(scope["query_string"]) > MAX_TARGET_BYTES:
+        return Problem(414, "uri_too_long", "The address is too long.", "Ask for less at once.", headers=last)
+    if sum(len(name) + len(value) for name, value in scope["headers"]) > MAX_HEAD_BYTES:
+        return head_too_large()
+    said = dict(scope["headers"])
+    if b"transfer-encoding" in said:
+        return Problem(411, "length_required", "A body of unknown length is not taken.", hint, headers=last)
+    if int(said.get(b"content-length", b"0")) > MAX_BODY_BYTES:
+        return Problem(413, "content_too_large", "The body of the request is too long.", hint, headers=last)
+    return None
 
 
 def hostname(host: str) -> str:

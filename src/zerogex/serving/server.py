@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import resource
 import socket
 from collections.abc import Callable, Iterator
 
@@ -16,6 +17,8 @@ from zerogex.serving.app import server_options
 from zerogex.serving.config import ServingConfig
 
 log = logging.getLogger(__name__)
+
+SPARE_FILES = 1000  # beside the WebSockets: requests, the database, logs
 
 
 class AddressTaken(ZerogexError):
@@ -40,6 +43,7 @@ async def serve_until_cancelled(
     `on_started` is called when the address is ours.
     Raises AddressTaken where the address cannot be listened on.
     """
+    _allow_open_files(config.max_clients + SPARE_FILES)
     with _listening(config.host, config.port) as listener:
         server = _Server(uvicorn.Config(application, **server_options(config)))
         task = asyncio.ensure_future(server.serve(sockets=[listener]))
@@ -51,6 +55,15 @@ async def serve_until_cancelled(
         except asyncio.CancelledError:
             server.should_exit = True
             await task
+
+
+def _allow_open_files(wanted: int) -> None:
+    """Raise this process's own limit, as far as the system lets it: each client is an open file."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _listening(host: str, port: int) -> socket.socket:

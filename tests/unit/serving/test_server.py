@@ -1,6 +1,7 @@
 """The server answers, ends when cancelled, and says plainly when its address is taken."""
 
 import asyncio
+import resource
 import socket
 
 import httpx2
@@ -8,7 +9,7 @@ import pytest
 from fastapi import FastAPI
 
 from zerogex.serving.config import ServingConfig
-from zerogex.serving.server import AddressTaken, serve_until_cancelled
+from zerogex.serving.server import AddressTaken, _allow_open_files, serve_until_cancelled
 
 
 def hello() -> FastAPI:
@@ -52,3 +53,15 @@ async def test_a_taken_address_is_one_sentence_with_what_to_do() -> None:
         port = int(other.getsockname()[1])
         with pytest.raises(AddressTaken, match=f"cannot listen on 127.0.0.1:{port} .* --port or SERVE_PORT"):
             await serve_until_cancelled(hello(), ServingConfig(port=port))
+
+
+def test_as_many_files_may_be_open_as_there_are_clients() -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(256, before[1]), before[1]))
+        _allow_open_files(300)
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (min(300, before[1]), before[1])
+        _allow_open_files(100)
+        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == min(300, before[1])
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
