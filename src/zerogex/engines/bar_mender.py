@@ -25,11 +25,12 @@ class BarMender:
         self.book = book
         self.mended = 0  # bars fetched this way
         self._from: datetime | None = None
+        self._followed_from: datetime | None = None
         self._tried: Counter[datetime] = Counter()
 
-    def begin(self, now: datetime) -> None:
-        """Following begins; what lies before is the back-fill's business."""
-        self._from = minute_of(now)
+    def begin(self, filled: datetime, now: datetime) -> None:
+        """Following begins now; before `filled` the back-fill asked, and what lies between no stream says again."""
+        self._from, self._followed_from = minute_of(filled), minute_of(now)
 
     def span(self, now: datetime) -> tuple[datetime, datetime] | None:
         """From which minute to before which one the feed has to be asked; None where all is well."""
@@ -58,4 +59,5 @@ class BarMender:
     def _lacks(self, minute: datetime) -> bool:
         if self._tried[minute] >= _TRIES or self.book.is_settled(minute):
             return False
-        return self.book.has(minute) or session_at(minute) is Session.REGULAR
+        unheard = self._followed_from is not None and minute < self._followed_from
+        return unheard or self.book.has(minute) or session_at(minute) is Session.REGULAR

@@ -14,6 +14,7 @@ import asyncio
 import logging
 import os
 import time
+from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import replace
@@ -85,12 +86,12 @@ class UnderlyingIngest:
         self.validator = Validator(underlying)
         self.gaps = GapWatch(underlying, config.bucket_seconds)
         self.mender = BarMender(self.builder.book)
-        self._declared: list[DataGap] = []  # gaps that the next minute to be written will declare
         self.follower = ChainFollower(
             underlying, market, clock, config, budget,
             spot=lambda: self.builder.book.spot_now()[0], deliver=self._receive_quotes, retarget=self._retarget,
         )  # fmt: skip
         self._inbox: asyncio.Queue[Event | None] = asyncio.Queue(_INBOX_MAX)
+        self._closed: deque[ClosedMinute] = deque()  # out of the builder, on their way to the outbox
         self._outbox: asyncio.Queue[ClosedMinute] = asyncio.Queue(_OUTBOX_MAX)
         self._writing: ClosedMinute | None = None
         self._gone: list[str] = []  # contracts to forget in the latest rows
@@ -127,9 +128,10 @@ class UnderlyingIngest:
         now = self.clock.now()
         stored = await in_thread(self.store.bars, self.underlying, day_start(now), now + timedelta(minutes=1))
         self.builder.book.anchor(stored)
+        filled = minute_of(now)
         if self.config.backfill_on_startup:
             since = stored[-1].timestamp if stored else day_start(now)
-            await self._fill_bars(since, minute_of(now))
+            filled = await self._fill_bars(since, filled)
         latest = await in_thread(self.store.latest_chain, self.underlying)
         if latest is not None:
             await self._store_checkpoint(latest, now)
@@ -137,24 +139,24 @@ class UnderlyingIngest:
         if known is not None:
             self.live.seed(known)
         await self._first_price()
-        await self._watch_gaps()
+        await self._watch_gaps(filled)
         self.builder.start(self.clock.now())
 
-    async def _watch_gaps(self) -> None:
+    async def _watch_gaps(self, filled: datetime) -> None:
         """From here on what is missing is declared, the time since the last stored minute included."""
         chain = await in_thread(self.store.minute_chain, self.underlying)
         bar = await in_thread(self.store.last_bar, self.underlying)
         bar_end = None if bar is None else bar.timestamp + timedelta(seconds=60)
-        self.mender.begin(self.clock.now())
+        self.mender.begin(filled, self.clock.now())
         self.gaps.begin(self.clock.now(), None if chain is None else chain.as_of, bar_end)
 
-    async def _fill_bars(self, since: datetime, until: datetime) -> None:
-        """Today's bars that are not stored yet; a feed that cannot say them now is asked again by `backfill`."""
+    async def _fill_bars(self, since: datetime, until: datetime) -> datetime:
+        """Today's bars that are not stored yet; where those begin that are still to be asked for."""
         try:
             bars = await self.market.bars(self.underlying, since, until)
         except ProviderError as error:
             log.warning("today's bars not filled", extra={"underlying": self.underlying, "error": str(error)})
-            return
+            return since
         for bar in bars:
             if self.validator.bar(bar, until):
                 self.builder.book.add(bar)
@@ -163,6 +165,7 @@ class UnderlyingIngest:
             await in_thread(self.store.write_bars, minutes)
             self.builder.book.mark(minutes)
             log.info("today's bars filled", extra={"underlying": self.underlying, "minutes": len(minutes)})
+        return until
 
     async def _store_checkpoint(self, latest: OptionChain, now: datetime) -> None:
         """Store the minute a killed process had open, from its last checkpoint, if it has ended since."""
@@ -256,18 +259,21 @@ class UnderlyingIngest:
             while len(events) < _MERGE_MAX and not self._inbox.empty():
                 events.append(self._inbox.get_nowait())
             self._take(events)
-            for minute in self.builder.advance(self.clock.now(), early=self._outbox.empty()):
-                self._declare(minute)
-                await self._outbox.put(minute)
+            self._closed += map(self._declaring, self.builder.advance(self.clock.now(), early=self._outbox.empty()))
+            while self._closed:
+                await self._outbox.put(self._closed[0])
+                self._closed.popleft()
             if self.live.dirty_count >= self.config.max_buffer:
                 self._latest_wanted.set()
 
-    def _declare(self, minute: ClosedMinute) -> None:
-        """What the minutes before this one lack."""
+    def _declaring(self, minute: ClosedMinute) -> ClosedMinute:
+        """The minute, with what those before it lack."""
+        gaps: list[DataGap] = []
         if minute.chain is not None:
-            self._declared += self.gaps.chain(minute.timestamp, minute.chain, self.live.contracts)
+            gaps += self.gaps.chain(minute.timestamp, minute.chain, self.live.contracts)
         book = self.builder.book
-        self._declared += self.gaps.bars(minute.end, lambda at: book.handed(int(at.timestamp())) is not None)
+        gaps += self.gaps.bars(minute.end, lambda at: book.handed(int(at.timestamp())) is not None)
+        return replace(minute, gaps=tuple(gaps))
 
     def _take(self, events: Sequence[Event | None]) -> None:
         """Merge events in the order they came; neighbouring batches of quotes become one."""
@@ -333,10 +339,9 @@ class UnderlyingIngest:
     async def _write_minute(self, minute: ClosedMinute, attempts: int | None = None) -> None:
         """Durable when it returns; waits for a store that is away (`attempts`: gives up after so many)."""
         if minute.reprice:
-            repriced = await self._reprice(minute)
-            if repriced is None:
+            minute = await self._reprice(minute)
+            if minute.chain is None and not minute.gaps:
                 return
-            minute = repriced
         batch = await in_thread(self._batch, minute)
         backoff, tried = Backoff(), 0
         while True:
@@ -356,18 +361,18 @@ class UnderlyingIngest:
 
     def _batch(self, minute: ClosedMinute) -> MinuteBatch:
         chain = enrich(minute.chain, self.config.enrich).chain if minute.chain is not None else None
-        gaps, self._declared = tuple(self._declared), []
-        return MinuteBatch(batch_id(minute.timestamp), self.underlying, minute.timestamp, chain, minute.bars, gaps)
+        named = batch_id(minute.timestamp), self.underlying, minute.timestamp
+        return MinuteBatch(*named, chain, minute.bars, minute.gaps)
 
-    async def _reprice(self, minute: ClosedMinute) -> ClosedMinute | None:
-        """The stored rows of a minute, at the close its bar turned out to have; None where nothing is to do."""
+    async def _reprice(self, minute: ClosedMinute) -> ClosedMinute:
+        """With the stored rows of the minute, at the close its bar turned out to have, where that changes them."""
         try:
             chain = await in_thread(self.store.minute_chain, self.underlying, minute.timestamp)
         except StoreUnavailable as error:  # its rows keep the spot they were valued at, and say so
             log.warning("minute not repriced", extra={"underlying": self.underlying, "error": str(error)})
-            return None
+            return minute
         if chain is None or minute.spot is None or chain.spot == minute.spot:
-            return None
+            return minute
         return replace(minute, chain=replace(chain, spot=minute.spot, spot_time=None), reprice=False)
 
     async def _latest(self) -> None:
@@ -433,9 +438,7 @@ class UnderlyingIngest:
         minutes = [self._writing] if self._writing is not None else []
         while not self._outbox.empty():
             minutes.append(self._outbox.get_nowait())
-        minutes += self.builder.drain(self.clock.now())
-        for minute in minutes:
-            self._declare(minute)
+        minutes += [*self._closed, *map(self._declaring, self.builder.drain(self.clock.now()))]
         lost: StoreUnavailable | None = None
         for minute in minutes:
             try:

@@ -22,6 +22,7 @@ import numpy as np
 from zerogex.domain.bar import MinuteBar, UnderlyingBar
 from zerogex.domain.calendar import Session, session_at
 from zerogex.domain.chain import Floats, OptionChain
+from zerogex.domain.gap import DataGap
 from zerogex.domain.quote import OptionQuote
 from zerogex.errors import SettingsError
 from zerogex.pipeline.bar_book import BarBook
@@ -48,6 +49,7 @@ class ClosedMinute:
     revision: bool = False  # handed out before, and closed; this reading replaces it
     reprice: bool = False
     spot: float | None = None
+    gaps: tuple[DataGap, ...] = ()  # what is known to be missing, declared with this bucket
 
 
 @dataclass(slots=True)

@@ -20,7 +20,7 @@ def mender(*bars):
     for each in bars:
         book.add(each)
     made = BarMender(book)
-    made.begin(TEN)
+    made.begin(TEN, TEN)
     return made
 
 
@@ -44,3 +44,9 @@ def test_a_minute_nobody_traded_in_is_not_asked_for_without_end():
     for _ in range(3):
         one.asked(one.span(TEN + timedelta(seconds=100)))
     assert one.span(TEN + timedelta(seconds=100)) is None
+
+
+def test_what_passed_between_the_back_fill_and_the_stream_is_asked_for_in_any_session():
+    seven, one = TEN - timedelta(hours=3), BarMender(BarBook("SPY"))  # before the regular session
+    one.begin(seven, seven + 2 * MINUTE)
+    assert one.span(seven + 10 * MINUTE) == (seven, seven + 2 * MINUTE)

@@ -34,6 +34,7 @@ def _quick(monkeypatch):
         (threads, "FIRST_PAUSE_S", 0.005),
         (ingest_underlying, "_TICK_REAL_S", 0.005),
         (ingest_underlying, "_LATEST_FLOOR_REAL_S", 0.005),
+        (ingest_underlying, "_MEND_FLOOR_REAL_S", 0.005),
     ):
         monkeypatch.setattr(module, name, seconds)
 
@@ -60,6 +61,7 @@ class Market:
         self.bars_said, self.quotes_said = asyncio.Queue(), asyncio.Queue()
         self.history = []
         self.asked = []
+        self.answers_late = timedelta()  # market time that the first answer about bars takes
 
     async def expirations(self, underlying):
         return [("SPY", date(2026, 3, 20))]
@@ -76,7 +78,9 @@ class Market:
 
     async def bars(self, underlying, start, end, *, unit="Minute", interval=1):
         self.asked.append((start, end))
-        return [bar for bar in self.history if start <= bar.start < end]
+        answer = [bar for bar in self.history if start <= bar.start < end]
+        self.clock.current, self.answers_late = self.clock.current + self.answers_late, timedelta()
+        return answer
 
     async def follow_bars(self, underlying):
         while True:
@@ -180,7 +184,8 @@ class Running:
 
     @asynccontextmanager
     async def __call__(self):
-        self.task = asyncio.ensure_future(IngestEngine(self.market, self.store, self.clock, self.config).run())
+        self.engine = IngestEngine(self.market, self.store, self.clock, self.config)
+        self.task = asyncio.ensure_future(self.engine.run())
         try:
             yield self
         finally:
@@ -281,6 +286,33 @@ async def test_what_is_still_queued_at_cancellation_is_merged_before_the_last_wr
         await at_work.until(lambda: at_work.market.quotes_said.empty())
         await at_work.stop()
     assert at_work.store.minutes[-1].chain.volume.tolist() == [77] * 10
+
+
+async def test_minutes_that_wait_behind_a_slow_store_are_written_at_cancellation(monkeypatch):
+    monkeypatch.setattr(ingest_underlying, "_OUTBOX_MAX", 1)
+    async with Running()() as at_work:
+        await at_work.chain_heard()
+        at_work.store.away = 10**9
+        at_work.clock.advance(10 * 60)  # ten minutes end at once: one is written, one waits, the rest has no room
+        await at_work.until(lambda: at_work.engine.followed[0].buffers()["outbox"] == 1)
+        at_work.store.away = 0
+        await at_work.stop()
+    assert sorted({label for label, *_ in at_work.chains}) == [TEN + k * MINUTE for k in range(11)]
+
+
+async def test_minutes_that_pass_while_following_is_prepared_are_fetched_and_counted():
+    """No stream says them again, and every later volume of the day rests on them."""
+    at_work = Running()
+    flat = (600.0, 600.0, 600.0, 600.0)
+    at_work.market.history = [UnderlyingBar("SPY", TEN + k * MINUTE, *flat, 10, 5, TEN) for k in range(3)]
+    at_work.market.answers_late = 3 * MINUTE
+    async with at_work():
+        await at_work.chain_heard()
+        at_work.market.say_bar(3, 600.0)
+        at_work.clock.advance(61)
+        told = lambda: {bar.timestamp: bar.up_volume for batch in at_work.store.minutes for bar in batch.bars}  # noqa: E731
+        await at_work.until(lambda: (at_work.clock.advance(1), told().get(TEN + 3 * MINUTE) == 40)[1])
+    assert [told()[TEN + k * MINUTE] for k in range(4)] == [10, 20, 30, 40]
 
 
 async def test_today_is_filled_from_the_last_stored_bar_and_volumes_go_on():
