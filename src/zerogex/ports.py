@@ -114,6 +114,15 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
+class ChainVersion:
+    """How often a minute's chain was stored, and how often it had been when it was analysed (None: it never was)."""
+
+    timestamp: datetime
+    stored: int
+    analysed: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class ApiKey:
     """A customer's right to ask.  The key's text is shown once and stored nowhere; times are the machine's."""
 
@@ -195,8 +204,11 @@ class Store(Protocol):
     def underlyings(self) -> Sequence[str]:
         """Symbols with any data, ascending."""
 
-    def write_analysis(self, analysis: Analysis, timestamp: datetime) -> None:
-        """Upsert gex_summary and gex_calculations for a minute; notifies `gex`."""
+    def chain_versions(self, underlying: str) -> Sequence[ChainVersion]:
+        """The minutes with a chain of the last day that has any, ascending."""
+
+    def write_analysis(self, analysis: Analysis, timestamp: datetime, version: int | None = None) -> None:
+        """Upsert gex_summary and gex_calculations for a minute; notifies `gex`.  `version`: of the chain it saw."""
 
     def write_live(self, analysis: Analysis, payload: bytes) -> None:
         """Replace the one live row of an underlying (`payload`: its JSON); notifies `gex`."""

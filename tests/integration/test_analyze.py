@@ -144,6 +144,32 @@ async def test_a_minute_stored_anew_is_analysed_anew(store, chain_at):
     assert history(store)[MINUTE]["net_gex"] != before
 
 
+async def test_a_minute_stored_again_long_after_its_analysis_or_while_nobody_analysed_is_analysed_again(
+    store, chain_at
+):
+    later = lambda: np.full(len(chain_at()), MINUTE.timestamp() + 3600)  # noqa: E731
+    async with running(store):
+        for k in range(8):
+            write(store, chain_at(MINUTE + k * STEP), MINUTE + k * STEP)
+            await until(lambda k=k: MINUTE + k * STEP in history(store))
+        write(store, replace(chain_at(spot=6040.0), received_time=later()), MINUTE)
+        await until(lambda: history(store)[MINUTE]["spot"] == 6040.0)
+    write(store, replace(chain_at(MINUTE + STEP, 6050.0), received_time=later()), MINUTE + STEP)
+    async with running(store):
+        await until(lambda: history(store)[MINUTE + STEP]["spot"] == 6050.0)
+    assert {row["spot"] for stamp, row in history(store).items() if stamp > MINUTE + STEP} == {6010.0}
+
+
+async def test_minutes_stored_while_nobody_analysed_become_rows_at_the_next_start(store, chain_at):
+    write(store, chain_at(), MINUTE)
+    async with running(store):
+        await until(lambda: MINUTE in history(store))
+    for k in (1, 2, 3):
+        write(store, chain_at(MINUTE + k * STEP), MINUTE + k * STEP)
+    async with running(store):
+        await until(lambda: len(history(store)) == 4)
+
+
 async def test_only_the_named_underlyings_are_analysed_with_the_named_model(store, chain_at):
     config = AnalysisConfig(dealer_model=DealerModel.SHORT_ALL)
     async with running(store, underlyings=("SPX",), analysis=config):

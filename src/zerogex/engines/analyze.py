@@ -11,26 +11,23 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import msgspec
-import numpy as np
 
 from zerogex import __version__
 from zerogex.analytics.analysis import analyze
 from zerogex.analytics.config import AnalysisConfig
 from zerogex.analytics.document import document
 from zerogex.clock import Clock
-from zerogex.domain.chain import OptionChain
 from zerogex.domain.exposure import Analysis
 from zerogex.engines.threads import Backoff, in_thread
 from zerogex.errors import StoreUnavailable
 from zerogex.metrics import Meter
-from zerogex.ports import Notice, Store
+from zerogex.ports import ChainVersion, Notice, Store
 
 log = logging.getLogger(__name__)
 
@@ -38,10 +35,8 @@ _LIVE_EVERY_REAL_S = 1.0
 _LISTEN_REAL_S = 0.5
 _LOOK_FOR_NEW_REAL_S = 5.0
 _CATCH_UP_MAX = 30  # stored minutes analysed in one go after a pause
-_REMEMBERED = 64  # analysed minutes whose chain would be recognised if it is written again
 
 _encode = msgspec.json.Encoder().encode
-Fingerprint = tuple[object, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +50,12 @@ class AnalyzeConfig:
 
 
 class _Watch:
-    """One underlying: what was heard of it, and which minutes are written."""
+    """One underlying: what was heard of it."""
 
     def __init__(self) -> None:
         self.latest = asyncio.Event()
         self.minute = asyncio.Event()
-        self.written: OrderedDict[datetime, Fingerprint] = OrderedDict()
+        self.begun = False  # whether history was written since we started
         # What is stored already when we start deserves an answer too.
         self.latest.set()
         self.minute.set()
@@ -164,7 +159,7 @@ class AnalyzeEngine:
     async def _minutes(self, underlying: str, watch: _Watch) -> None:
         while True:
             watch.minute.clear()
-            await self._patiently(self._write_minutes, underlying, watch.written)
+            await self._patiently(self._write_minutes, underlying, watch)
             interval = asyncio.ensure_future(self.clock.sleep(max(self.config.interval_s, 1.0)))
             heard = asyncio.ensure_future(watch.minute.wait())
             try:
@@ -186,10 +181,8 @@ class AnalyzeEngine:
     # -- in threads ------------------------------------------------------------------------------
 
     def _once(self, underlying: str) -> Analysis | None:
-        answer = None
-        chain = self.store.minute_chain(underlying)
-        if chain is not None:
-            answer = self._write_minute(chain)
+        stored = self.store.chain_versions(underlying)
+        answer = self._write_minute(underlying, stored[-1]) if stored else None
         live = self._write_live(underlying)
         return answer or live
 
@@ -203,39 +196,41 @@ class AnalyzeEngine:
             self.store.write_live(analysis, live_payload(analysis, self.clock.now()))
         return self._done(analysis, "live")
 
-    def _write_minutes(self, underlying: str, written: OrderedDict[datetime, Fingerprint]) -> None:
-        """Write the stored minutes that are due: new ones an interval apart, and those stored anew since."""
-        newest = self.store.minute_chain(underlying)
-        if newest is None:
+    def _write_minutes(self, underlying: str, watch: _Watch) -> None:
+        """Write the stored minutes that are due: new ones an interval apart, and those stored again since."""
+        stored = {minute.timestamp: minute for minute in self.store.chain_versions(underlying)}
+        if not stored:
             return
-        bucket = timedelta(seconds=self.config.bucket_seconds)
-        step = max(timedelta(seconds=self.config.interval_s), bucket)
-        label = newest.as_of - bucket
-        last = max(written, default=None)
-        due = [] if last is None else [stamp for stamp in (last - step, last) if stamp in written and stamp != label]
-        if last is None or label in written or label < last:
-            due.append(label)
+        due = {
+            stamp for stamp, minute in stored.items() if minute.analysed is not None and minute.analysed < minute.stored
+        }
+        newest = max(stored)
+        last = max((stamp for stamp, minute in stored.items() if minute.analysed is not None), default=None)
+        if last is None:
+            due.add(newest)
         else:
-            missed = int((label - last) / step)
-            due += [last + k * step for k in range(max(1, missed - _CATCH_UP_MAX + 1), missed + 1)]
-        for stamp in due:
-            chain = newest if stamp == label else self.store.minute_chain(underlying, stamp)
-            if chain is not None and len(chain) and written.get(stamp) != (seen := _fingerprint(chain)):
-                self._write_minute(chain)
-                written[stamp] = seen
-        while len(written) > _REMEMBERED:
-            written.popitem(last=False)
+            step = timedelta(seconds=max(self.config.interval_s, self.config.bucket_seconds))
+            missed = int((newest - last) / step)
+            due |= {last + k * step for k in range(max(1, missed - _CATCH_UP_MAX + 1), missed + 1)}
+            if not watch.begun:
+                due.add(last)  # another program, or another configuration, may have analysed it
+        for stamp in sorted(due & stored.keys()):
+            self._write_minute(underlying, stored[stamp])
+        watch.begun = True
 
-    def _write_minute(self, chain: OptionChain) -> Analysis:
-        timestamp = chain.as_of - timedelta(seconds=self.config.bucket_seconds)
+    def _write_minute(self, underlying: str, minute: ChainVersion) -> Analysis | None:
+        # Its chain is read after its version: if it was stored once more in between, it is analysed once more.
+        chain = self.store.minute_chain(underlying, minute.timestamp)
+        if chain is None or not len(chain):
+            return None
         with self.meter.timed("analysis_seconds", "minute"):
             analysis = analyze(chain, self.config.analysis)
-            self.store.write_analysis(analysis, timestamp)
+            self.store.write_analysis(analysis, minute.timestamp, minute.stored)
         log.info(
             "analysis stored",
             extra={
                 "underlying": chain.underlying,
-                "minute": timestamp,
+                "minute": minute.timestamp,
                 "net_gex": round(float(analysis.totals.net_gex)),
                 "gamma_flip": None if analysis.flip.price is None else round(float(analysis.flip.price), 2),
                 "contracts": analysis.coverage.used,
@@ -259,10 +254,3 @@ def live_payload(analysis: Analysis, now: datetime) -> bytes:
     whole = document(analysis)
     computed_at = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return _encode({**whole, "computed_at": computed_at, "code_version": __version__})
-
-
-def _fingerprint(chain: OptionChain) -> Fingerprint:
-    """Tells a chain from another reading of the same minute."""
-    numbers = (chain.iv, chain.gamma, chain.forward)
-    sums = tuple(float(np.nansum(column)) for column in numbers)
-    return len(chain), chain.spot, int(chain.open_interest.sum()), int(chain.volume.sum()), *sums

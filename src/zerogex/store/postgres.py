@@ -20,7 +20,7 @@ from zerogex.domain.chain import Bools, OptionChain
 from zerogex.domain.exposure import Analysis
 from zerogex.domain.finding import Finding
 from zerogex.errors import OriginConflict, StoreError, StoreUnavailable
-from zerogex.ports import FeedState, MinuteBatch, Notice
+from zerogex.ports import ChainVersion, FeedState, MinuteBatch, Notice
 from zerogex.store import analysis_rows, latest, migrate, minutes
 from zerogex.store.api_keys import ApiKeyTable
 from zerogex.store.config import DatabaseConfig
@@ -247,8 +247,12 @@ class PostgresStore:
 
     # --- analyses ---
 
-    def write_analysis(self, analysis: Analysis, timestamp: datetime) -> None:
-        """Upsert gex_summary and gex_calculations for a minute; notifies `gex`."""
+    def chain_versions(self, underlying: str) -> Sequence[ChainVersion]:
+        """The minutes with a chain of the last day that has any, ascending."""
+        return [ChainVersion(*row) for row in self._rows("chain_versions", underlying=underlying)]
+
+    def write_analysis(self, analysis: Analysis, timestamp: datetime, version: int | None = None) -> None:
+        """Upsert gex_summary and gex_calculations for a minute; notifies `gex`.  `version`: of the chain it saw."""
         summary = analysis_rows.summary(analysis, timestamp)
         cells, unstorable = analysis_rows.cells(analysis)
         if unstorable:
@@ -258,7 +262,9 @@ class PostgresStore:
         def write(connection: Connection) -> None:
             self._days.ensure(connection, "gex_calculations", [timestamp])
             with connection.transaction():
-                if connection.execute(statement("upsert_gex_summary"), summary).fetchone() is None:
+                known = connection.execute(statement("upsert_gex_summary"), summary).fetchone() is None
+                connection.execute(statement("note_chain_version"), {**key, "version": version})
+                if known:
                     return  # stored before, number for number
                 connection.execute(statement("stage_cells"))
                 with connection.cursor().copy(statement("copy_cells")) as copy:

@@ -220,6 +220,7 @@ CREATE TABLE gex_summary (
     notes                    jsonb NOT NULL,
     code_version             text NOT NULL,
     created_at               timestamptz NOT NULL DEFAULT now(),
+    chain_version            integer CHECK (chain_version >= 0),
     PRIMARY KEY (underlying, timestamp),
     CONSTRAINT gex_summary_numbers CHECK (
         spot BETWEEN 0 AND 1e300 AND rate BETWEEN -1e300 AND 1e300
@@ -529,6 +530,7 @@ INSERT INTO schema_migrations (version, name) VALUES
     (2, '0002_analysis'),
     (3, '0003_flow'),
     (4, '0004_api_keys'),
-    (5, '0005_data_gaps');
+    (5, '0005_data_gaps'),
+    (8, '0008_chain_versions');
 
 COMMIT;

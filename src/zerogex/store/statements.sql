@@ -364,6 +364,20 @@ SELECT timestamp FROM chain_minutes
 WHERE underlying = %(underlying)s AND timestamp >= %(start)s AND timestamp < %(end)s
 ORDER BY timestamp
 
+-- chain_versions --
+-- The stored chains of a day: how often each was stored, and how often it had been when it was analysed.
+SELECT chains.timestamp, count(batches.batch_id)::int,
+       CASE WHEN summary.timestamp IS NOT NULL THEN coalesce(summary.chain_version, count(batches.batch_id)::int) END
+FROM chain_minutes AS chains
+LEFT JOIN ingest_batches AS batches
+    ON (batches.underlying, batches.timestamp) = (chains.underlying, chains.timestamp) AND batches.contracts > 0
+LEFT JOIN gex_summary AS summary
+    ON (summary.underlying, summary.timestamp) = (chains.underlying, chains.timestamp)
+WHERE chains.underlying = %(underlying)s
+  AND chains.timestamp > (SELECT max(timestamp) FROM chain_minutes WHERE underlying = %(underlying)s) - interval '1 day'
+GROUP BY chains.timestamp, summary.timestamp, summary.chain_version
+ORDER BY chains.timestamp
+
 -- last_bar --
 -- The newest stored minute of a symbol.
 SELECT symbol, timestamp, open::float8, high::float8, low::float8, close::float8, up_volume, down_volume
@@ -389,6 +403,11 @@ UNION SELECT underlying FROM chains WHERE underlying IS NOT NULL
 UNION SELECT underlying FROM underlying_latest
 UNION SELECT underlying FROM gex_live
 ORDER BY 1
+
+-- note_chain_version --
+-- Which version of its chain an analysis saw.
+UPDATE gex_summary SET chain_version = %(version)s
+WHERE underlying = %(underlying)s AND timestamp = %(timestamp)s AND chain_version IS DISTINCT FROM %(version)s
 
 -- upsert_gex_summary --
 -- Store one analysis; the same again changes nothing and returns no row.
