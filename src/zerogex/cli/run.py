@@ -142,6 +142,7 @@ def simulate(
     fault: Annotated[
         list[str] | None, typer.Option("--fault", help="A fault to play: name or name=value (docs/simulator.md).")
     ] = None,
+    listen_fd: Annotated[int | None, typer.Option("--listen-fd", hidden=True)] = None,
     debug: Debug = False,
 ) -> None:
     """Serve a simulated market over TradeStation's v3 wire protocol, on loopback."""
@@ -149,5 +150,7 @@ def simulate(
     chains = tuple(app.read_chain(path).chain for path in chain or ())
     begin = start_at.replace(tzinfo=NEW_YORK) if start_at and start_at.tzinfo is None else start_at
     run_until_stopped(
-        app.simulator(chains, fault or [], port=port, seed=seed, start=begin, speed=speed).serve_forever()
+        app.simulator(
+            chains, fault or [], port=port, listen_fd=listen_fd, seed=seed, start=begin, speed=speed
+        ).serve_forever()
     )

@@ -137,10 +137,11 @@ def _services(loaded: Loaded, simulation: Simulation, begin: datetime | None, pa
     command = [sys.executable, "-m", "zerogex"]
     services = []
     if begin is not None:
-        feed = free_port("127.0.0.1", app.SIMULATOR_PORT)
-        env |= {"TRADESTATION_API_URL": f"http://127.0.0.1:{feed}"}
-        argv = [*command, "simulate", "--port", str(feed), *_simulator_options(simulation, begin)]
-        services.append(Service("simulator", argv, env, ready=_answers(f"http://127.0.0.1:{feed}/simulator/clock")))
+        feed = _feed_socket()
+        url = f"http://127.0.0.1:{feed.getsockname()[1]}"
+        env |= {"TRADESTATION_API_URL": url}
+        argv = [*command, "simulate", "--listen-fd", str(feed.fileno()), *_simulator_options(simulation, begin)]
+        services.append(Service("simulator", argv, env, ready=_answers(f"{url}/simulator/clock"), sockets=(feed,)))
         local = begin.astimezone(NEW_YORK)
         say(
             "feed", f"SIMULATED market from {local:%a %Y-%m-%d %H:%M} ET, {simulation.speed:g}x, seed {simulation.seed}"
@@ -201,6 +202,16 @@ def _listens(host: str, port: int) -> Probe:
         return True
 
     return probe
+
+
+def _feed_socket() -> socket.socket:
+    """A listening socket for our simulator: held from here on, so that nobody else's market can answer in its place."""
+    for port in (app.SIMULATOR_PORT, 0):
+        try:
+            return socket.create_server(("127.0.0.1", port), backlog=256)
+        except OSError:
+            say("", f"port {port} is taken; another one is used")
+    raise OSError("no free port on 127.0.0.1")
 
 
 def free_port(host: str, wanted: int) -> int:

@@ -13,6 +13,7 @@ import logging
 import os
 import re
 import signal
+import socket
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -40,6 +41,7 @@ class Service:
     restart: bool = True
     ready_within_s: float = 60.0
     fatal_codes: frozenset[int] = frozenset()  # exit codes that starting again cannot mend
+    sockets: Sequence[socket.socket] = ()  # it inherits these, under their numbers here
 
 
 @dataclass(slots=True, eq=False)
@@ -168,6 +170,7 @@ class Supervisor:
             stderr=asyncio.subprocess.PIPE,
             limit=_LINE_MAX,
             start_new_session=True,
+            pass_fds=[each.fileno() for each in service.sockets],
             preexec_fn=_die_with_parent(os.getpid()),
         )
         assert process.stdout is not None and process.stderr is not None

@@ -20,6 +20,7 @@ class SimulatorConfig:
 
     host: str = "127.0.0.1"
     port: int = 31022  # 0: any free port
+    listen_fd: int | None = None  # a listening socket inherited from whoever started us; then host and port are its
     seed: int = 7
     start: datetime | None = None  # market time at start; None: the chain file's session, or the newest one
     speed: float = 1.0  # market seconds per real second

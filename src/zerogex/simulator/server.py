@@ -208,8 +208,7 @@ class Simulator:
     async def start(self) -> None:
         """Listen; returns when requests are answered.  Raises ZerogexError where the port is taken."""
         try:
-            family = socket.AF_INET6 if ":" in self.config.host else socket.AF_INET
-            self._socket = socket.create_server((self.config.host, self.config.port), family=family, backlog=256)
+            self._socket = self._listening()
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # accepted sockets inherit it
         except OSError as problem:
             raise ZerogexError(f"the simulator cannot listen on {self.config.host}:{self.config.port} "
@@ -227,6 +226,12 @@ class Simulator:
                 await self._task
                 raise ZerogexError("the simulator stopped while starting")
         log.info("simulator listening", extra={"url": self.url, "seed": self.config.seed, "speed": self.config.speed})
+
+    def _listening(self) -> socket.socket:
+        if self.config.listen_fd is not None:
+            return socket.socket(fileno=self.config.listen_fd)
+        family = socket.AF_INET6 if ":" in self.config.host else socket.AF_INET
+        return socket.create_server((self.config.host, self.config.port), family=family, backlog=256)
 
     def _hang_up(self, peer: Any) -> None:
         """Close the connection of a peer as it stands, whatever was being said on it."""

@@ -4,6 +4,7 @@ import asyncio
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -236,3 +237,23 @@ def test_sigint_to_the_supervisor_alone_drains_everything(tmp_path):
         os.killpg(group.pid, signal.SIGINT)  # what a terminal's Ctrl-C does
         assert group.stdout.read() == "asked\n"
         assert group.wait(20) == 0
+
+
+async def test_a_child_inherits_a_listening_socket_and_answers_on_it():
+    code = """
+        import socket, sys
+        with socket.socket(fileno=int(sys.argv[1])) as listener:
+            while True:
+                with listener.accept()[0] as caller:
+                    caller.sendall(b"mine")
+    """
+    told = Told()
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        argv = [sys.executable, "-c", textwrap.dedent(code), str(held.fileno())]
+        supervisor = told.supervisor(Service("feed", argv, sockets=(held,)))
+        running = asyncio.ensure_future(supervisor.run(handle_signals=False))
+        reader, writer = await asyncio.open_connection(*held.getsockname())
+        assert await reader.read() == b"mine"
+        writer.close()
+        supervisor.stop()
+        await running
