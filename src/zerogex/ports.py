@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -197,6 +197,11 @@ class Store(Protocol):
 
     def chain_minutes(self, underlying: str, start: datetime, end: datetime) -> Sequence[datetime]:
         """Which minutes in [start, end) have a stored chain, ascending."""
+
+    def unanalysed_minutes(
+        self, underlying: str, start: datetime, end: datetime, step: timedelta, limit: int
+    ) -> Sequence[ChainVersion]:
+        """Minutes in [start, end) with a stored chain and no analysis closer than `step`, newest first."""
 
     def last_bar(self, symbol: str) -> MinuteBar | None:
         """The newest stored minute of a symbol."""

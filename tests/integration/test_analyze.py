@@ -8,12 +8,14 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import numpy as np
+import psycopg
 import pytest
 
 from zerogex import __version__
 from zerogex.analytics.analysis import AnalysisConfig, analyze
 from zerogex.clock import ScaledClock
 from zerogex.domain.exposure import DealerModel
+from zerogex.engines import analyze as analyze_engine
 from zerogex.engines.analyze import AnalyzeConfig, AnalyzeEngine
 from zerogex.pipeline.enrich import enrich
 from zerogex.ports import MinuteBatch
@@ -185,3 +187,42 @@ async def test_an_underlying_that_appears_later_is_found(store, chain_at):
         await asyncio.sleep(0.05)
         write(store, chain_at(underlying="NDX"), MINUTE)
         await until(lambda: MINUTE in history(store, "NDX"))
+
+
+async def test_minutes_stored_late_are_analysed_while_the_live_ones_go_on(store, chain_at, monkeypatch):
+    monkeypatch.setattr(analyze_engine, "_HISTORY_EVERY_REAL_S", 0.05)
+    hole = [MINUTE + k * STEP for k in (1, 2, 3)]
+    for label in (MINUTE, MINUTE + 4 * STEP, MINUTE + 5 * STEP):
+        write(store, chain_at(label), label)
+    async with running(store):
+        await until(lambda: len(history(store)) == 3)
+        for label in hole:
+            write(store, chain_at(label, 6020.0), label)
+        await until(lambda: set(hole) <= set(history(store)))
+        write(store, chain_at(MINUTE + 6 * STEP), MINUTE + 6 * STEP)
+        await until(lambda: MINUTE + 6 * STEP in history(store))
+    assert {history(store)[label]["spot"] for label in hole} == {6020.0}
+
+
+async def test_filling_keeps_the_interval_and_a_second_run_does_nothing(store, chain_at):
+    for k in range(8):
+        write(store, chain_at(MINUTE + k * STEP), MINUTE + k * STEP)
+    clock = ScaledClock(MINUTE, datetime.now(UTC), 1.0)
+
+    async def fill(since):
+        return await AnalyzeEngine(store, clock, AnalyzeConfig(interval_s=180.0)).fill(since)
+
+    later = MINUTE + 4 * STEP
+    assert await fill(later) == {"SPX": [MINUTE + 7 * STEP, MINUTE + 4 * STEP]}
+    assert await fill(later) == {"SPX": []}
+    assert await fill(MINUTE) == {"SPX": [MINUTE + STEP]}
+    assert list(history(store)) == [MINUTE + k * STEP for k in (1, 4, 7)]
+
+
+async def test_a_minute_whose_rows_are_gone_does_not_keep_others_from_being_filled(store, chain_at, database):
+    for k in range(3):
+        write(store, chain_at(MINUTE + k * STEP), MINUTE + k * STEP)
+    with psycopg.connect(**database.parameters()) as connection:
+        connection.execute("DELETE FROM option_chains WHERE timestamp = %s", [MINUTE + 2 * STEP])
+    engine = AnalyzeEngine(store, ScaledClock(MINUTE, datetime.now(UTC), 1.0), AnalyzeConfig())
+    assert await engine.fill(MINUTE) == {"SPX": [MINUTE + STEP, MINUTE]}

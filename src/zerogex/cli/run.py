@@ -13,6 +13,7 @@ from zerogex import app, measure
 from zerogex.cli import systemd
 from zerogex.cli.output import Output, emit
 from zerogex.cli.process import run_until_stopped, start
+from zerogex.cli.quiet import quiet
 from zerogex.domain.calendar import NEW_YORK
 from zerogex.feed_clock import FeedClock
 from zerogex.settings import Loaded
@@ -59,39 +60,67 @@ async def _ingest(loaded: Loaded) -> None:
 
 def analyze(
     once: Annotated[bool, typer.Option("--once", help="Analyse what is stored now, print it, and end.")] = False,
+    since: Annotated[
+        datetime | None,
+        typer.Option(
+            "--since",
+            formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M"],
+            help="Analyse the stored minutes since then (New York) that have no analysis, and end.",
+        ),
+    ] = None,
     underlying: Underlying = None,
     interval: Annotated[float | None, typer.Option("--interval", help="Seconds between two rows.")] = None,
     output: Annotated[
-        Output, typer.Option("-o", "--output", help="With --once: table, json, csv, ndjson.")
+        Output, typer.Option("-o", "--output", help="With --once or --since: table, json, csv, ndjson.")
     ] = Output.TABLE,
     debug: Debug = False,
 ) -> None:
     """Turn the stored chain into gex_summary and gex_calculations, on an interval."""
-    loaded = start("analyze", {"analytics_underlying": underlying, "analytics_interval": interval}, debug=debug)
-    if not loaded.settings.gex_enabled or not (once or loaded.settings.analytics_enabled):
+    if once and since:
+        raise typer.BadParameter("give --once or --since, not both", param_hint="--since")
+    begin = quiet if once or since else start
+    loaded = begin("analyze", {"analytics_underlying": underlying, "analytics_interval": interval}, debug=debug)
+    if not loaded.settings.gex_enabled or not (once or since or loaded.settings.analytics_enabled):
         typer.echo("zerogex: analytics is off (GEX_ENABLED or ANALYTICS_ENABLED is false)", err=True)
         systemd.ready()  # an end as it was asked for, not a failed start
         return
-    run_until_stopped(_analyze(loaded, once=once, output=output))
+    if since is not None:
+        run_until_stopped(_analyze_since(loaded, since.replace(tzinfo=NEW_YORK), output))
+    else:
+        run_until_stopped(_analyze_once(loaded, output) if once else _analyze(loaded))
 
 
-async def _analyze(loaded: Loaded, *, once: bool, output: Output) -> None:
+async def _analyze(loaded: Loaded) -> None:
     from zerogex.engines.analyze import AnalyzeEngine
 
-    with app.open_store(loaded, migrate=not once) as store:
-        with FeedClock(store) as clock:
-            if not once:
-                with measure.meter_of(loaded.settings, "analyze") as meter:
-                    measured = measure.measured_store(store, meter)
-                    await AnalyzeEngine(measured, clock, app.analyze_config(loaded), meter).run(systemd.ready)
-                return
-            engine = AnalyzeEngine(store, clock, app.analyze_config(loaded))
-            analyses = await engine.once()
-        columns = ("underlying", "data_timestamp", "spot", "net_gex", "gamma_flip", "gamma_flip_status", "call_wall",
-                   "put_wall", "max_pain")  # fmt: skip
-        emit(columns, [_headline(analysis, columns) for analysis in analyses], output)
-        if not analyses:
-            typer.echo("zerogex: no chain is stored yet; start the platform with `zerogex up`", err=True)
+    with (
+        app.open_store(loaded, migrate=True) as store,
+        FeedClock(store) as clock,
+        measure.meter_of(loaded.settings, "analyze") as meter,
+    ):
+        measured = measure.measured_store(store, meter)
+        await AnalyzeEngine(measured, clock, app.analyze_config(loaded), meter).run(systemd.ready)
+
+
+async def _analyze_since(loaded: Loaded, since: datetime, output: Output) -> None:
+    from zerogex.engines.analyze import AnalyzeEngine
+
+    with app.open_store(loaded) as store, FeedClock(store) as clock:
+        filled = await AnalyzeEngine(store, clock, app.analyze_config(loaded)).fill(since)
+    rows = [(name, len(done), min(done, default=None), max(done, default=None)) for name, done in filled.items()]
+    emit(("underlying", "minutes", "first", "last"), rows, output, title="Analysed")
+
+
+async def _analyze_once(loaded: Loaded, output: Output) -> None:
+    from zerogex.engines.analyze import AnalyzeEngine
+
+    with app.open_store(loaded) as store, FeedClock(store) as clock:
+        analyses = await AnalyzeEngine(store, clock, app.analyze_config(loaded)).once()
+    columns = ("underlying", "data_timestamp", "spot", "net_gex", "gamma_flip", "gamma_flip_status", "call_wall",
+               "put_wall", "max_pain")  # fmt: skip
+    emit(columns, [_headline(analysis, columns) for analysis in analyses], output)
+    if not analyses:
+        typer.echo("zerogex: no chain is stored yet; start the platform with `zerogex up`", err=True)
 
 
 def _headline(analysis: Any, columns: tuple[str, ...]) -> tuple[Any, ...]:

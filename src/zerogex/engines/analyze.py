@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 
 import msgspec
 
@@ -24,6 +25,7 @@ from zerogex.analytics.config import AnalysisConfig
 from zerogex.analytics.document import document
 from zerogex.clock import Clock
 from zerogex.domain.exposure import Analysis
+from zerogex.engines.analyze_history import AnalysisHistory
 from zerogex.engines.threads import Backoff, in_thread
 from zerogex.errors import StoreUnavailable
 from zerogex.metrics import Meter
@@ -35,6 +37,8 @@ _LIVE_EVERY_REAL_S = 1.0
 _LISTEN_REAL_S = 0.5
 _LOOK_FOR_NEW_REAL_S = 5.0
 _CATCH_UP_MAX = 30  # stored minutes analysed in one go after a pause
+_HISTORY_EVERY_REAL_S = 20.0  # a look for stored minutes without an analysis, where the last one found none
+_HISTORY_REACH = timedelta(days=5)
 
 _encode = msgspec.json.Encoder().encode
 
@@ -55,7 +59,7 @@ class _Watch:
     def __init__(self) -> None:
         self.latest = asyncio.Event()
         self.minute = asyncio.Event()
-        self.begun = False  # whether history was written since we started
+        self.newest: datetime | None = None  # the newest minute analysed since we started
         # What is stored already when we start deserves an answer too.
         self.latest.set()
         self.minute.set()
@@ -78,6 +82,19 @@ class AnalyzeEngine:
         """Analyse the newest stored minute of each underlying (the latest rows where no minute is stored yet)."""
         answers = [await in_thread(self._once, underlying) for underlying in await self._underlyings()]
         return [answer for answer in answers if answer is not None]
+
+    async def fill(self, start: datetime) -> dict[str, list[datetime]]:
+        """Analyse every stored minute from `start` on that has no analysis yet; which ones, by underlying."""
+        filled: dict[str, list[datetime]] = {}
+        try:
+            for underlying in await self._underlyings():
+                history, end = self._history_of(underlying), self.clock.now() + timedelta(days=1)
+                done = filled[underlying] = []
+                while found := await in_thread(history.fill, start, end, self._stopping):
+                    done += found
+        finally:
+            self._stopping.set()
+        return filled
 
     async def run(self, on_started: Callable[[], None] = lambda: None) -> None:
         """Analyse on notices and on the interval, until cancelled; `on_started` is called when that begins."""
@@ -135,6 +152,7 @@ class AnalyzeEngine:
             watch = self._watches[underlying] = _Watch()
             self._tasks.create_task(self._live(underlying, watch), name=f"{underlying} live")
             self._tasks.create_task(self._minutes(underlying, watch), name=f"{underlying} minutes")
+            self._tasks.create_task(self._history(underlying, watch), name=f"{underlying} history")
         return watch or _Watch()
 
     async def _look_for_new(self) -> None:
@@ -168,6 +186,20 @@ class AnalyzeEngine:
                 interval.cancel()
                 heard.cancel()
 
+    async def _history(self, underlying: str, watch: _Watch) -> None:
+        """Analyse what the two rhythms passed over, a little at a time."""
+        history, found = self._history_of(underlying), False
+        while True:
+            await asyncio.sleep(_LIVE_EVERY_REAL_S if found else _HISTORY_EVERY_REAL_S)
+            newest, found = watch.newest, False
+            if newest is None:
+                continue
+            with suppress(StoreUnavailable):  # what comes after the newest is the minute rhythm's business
+                found = bool(await in_thread(history.fill, newest - _HISTORY_REACH, newest, self._stopping))
+
+    def _history_of(self, underlying: str) -> AnalysisHistory:
+        return AnalysisHistory(self.store, underlying, self._step, partial(self._write_minute, underlying))
+
     async def _patiently(self, call: Callable[..., object], *args: object) -> None:
         backoff = Backoff()
         while True:
@@ -177,6 +209,11 @@ class AnalyzeEngine:
             except StoreUnavailable as error:
                 log.warning("store unavailable, analysis waits", extra={"error": str(error)})
                 await backoff.pause()
+
+    @property
+    def _step(self) -> timedelta:
+        """Market time between two rows of history."""
+        return timedelta(seconds=max(self.config.interval_s, self.config.bucket_seconds))
 
     # -- in threads ------------------------------------------------------------------------------
 
@@ -209,14 +246,13 @@ class AnalyzeEngine:
         if last is None:
             due.add(newest)
         else:
-            step = timedelta(seconds=max(self.config.interval_s, self.config.bucket_seconds))
-            missed = int((newest - last) / step)
-            due |= {last + k * step for k in range(max(1, missed - _CATCH_UP_MAX + 1), missed + 1)}
-            if not watch.begun:
+            missed = int((newest - last) / self._step)
+            due |= {last + k * self._step for k in range(max(1, missed - _CATCH_UP_MAX + 1), missed + 1)}
+            if watch.newest is None:
                 due.add(last)  # another program, or another configuration, may have analysed it
         for stamp in sorted(due & stored.keys()):
             self._write_minute(underlying, stored[stamp])
-        watch.begun = True
+        watch.newest = max(due & stored.keys(), default=last)
 
     def _write_minute(self, underlying: str, minute: ChainVersion) -> Analysis | None:
         # Its chain is read after its version: if it was stored once more in between, it is analysed once more.

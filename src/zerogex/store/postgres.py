@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -205,6 +205,13 @@ class PostgresStore:
     def chain_minutes(self, underlying: str, start: datetime, end: datetime) -> Sequence[datetime]:
         """Which minutes in [start, end) have a stored chain, ascending."""
         return [stamp for (stamp,) in self._rows("chain_minutes", underlying=underlying, start=start, end=end)]
+
+    def unanalysed_minutes(
+        self, underlying: str, start: datetime, end: datetime, step: timedelta, limit: int
+    ) -> Sequence[ChainVersion]:
+        """Minutes in [start, end) with a stored chain and no analysis closer than `step`, newest first."""
+        named = {"underlying": underlying, "start": start, "end": end, "step": step, "limit": limit}
+        return [ChainVersion(stamp, stored, None) for stamp, stored in self._rows("unanalysed_minutes", **named)]
 
     def last_bar(self, symbol: str) -> MinuteBar | None:
         """The newest stored minute of a symbol."""

@@ -378,6 +378,19 @@ WHERE chains.underlying = %(underlying)s
 GROUP BY chains.timestamp, summary.timestamp, summary.chain_version
 ORDER BY chains.timestamp
 
+-- unanalysed_minutes --
+-- Stored chains of an interval with no analysis closer than a step, newest first: how often each was stored.
+SELECT chain.timestamp,
+       (SELECT count(*)::int FROM ingest_batches AS batches
+        WHERE (batches.underlying, batches.timestamp) = (chain.underlying, chain.timestamp) AND batches.contracts > 0)
+FROM chain_minutes AS chain
+WHERE chain.underlying = %(underlying)s AND chain.timestamp >= %(start)s AND chain.timestamp < %(end)s
+  AND chain.contracts > 0 AND NOT EXISTS (
+      SELECT FROM gex_summary AS done
+      WHERE done.underlying = chain.underlying
+        AND done.timestamp > chain.timestamp - %(step)s AND done.timestamp < chain.timestamp + %(step)s)
+ORDER BY chain.timestamp DESC LIMIT %(limit)s
+
 -- last_bar --
 -- The newest stored minute of a symbol.
 SELECT symbol, timestamp, open::float8, high::float8, low::float8, close::float8, up_volume, down_volume
