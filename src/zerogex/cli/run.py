@@ -11,6 +11,7 @@ import typer
 
 from zerogex import app, measure
 from zerogex.cli import systemd
+from zerogex.cli.nothing import say_nothing
 from zerogex.cli.output import Output, emit
 from zerogex.cli.process import run_until_stopped, start
 from zerogex.cli.quiet import quiet
@@ -87,7 +88,7 @@ def analyze(
     if since is not None:
         run_until_stopped(_analyze_since(loaded, since.replace(tzinfo=NEW_YORK), output))
     else:
-        run_until_stopped(_analyze_once(loaded, output) if once else _analyze(loaded))
+        run_until_stopped(_analyze_once(loaded, underlying, output) if once else _analyze(loaded))
 
 
 async def _analyze(loaded: Loaded) -> None:
@@ -111,16 +112,16 @@ async def _analyze_since(loaded: Loaded, since: datetime, output: Output) -> Non
     emit(("underlying", "minutes", "first", "last"), rows, output, title="Analysed")
 
 
-async def _analyze_once(loaded: Loaded, output: Output) -> None:
+async def _analyze_once(loaded: Loaded, symbol: str | None, output: Output) -> None:
     from zerogex.engines.analyze import AnalyzeEngine
 
-    with app.open_store(loaded) as store, FeedClock(store) as clock:
-        analyses = await AnalyzeEngine(store, clock, app.analyze_config(loaded)).once()
     columns = ("underlying", "data_timestamp", "spot", "net_gex", "gamma_flip", "gamma_flip_status", "call_wall",
                "put_wall", "max_pain")  # fmt: skip
-    emit(columns, [_headline(analysis, columns) for analysis in analyses], output)
-    if not analyses:
-        typer.echo("zerogex: no chain is stored yet; start the platform with `zerogex up`", err=True)
+    with app.open_store(loaded) as store, FeedClock(store) as clock:
+        analyses = await AnalyzeEngine(store, clock, app.analyze_config(loaded)).once()
+        emit(columns, [_headline(analysis, columns) for analysis in analyses], output)
+        if not analyses:
+            say_nothing(store, symbol, "no chain is stored yet; start the platform with `zerogex up`")
 
 
 def _headline(analysis: Any, columns: tuple[str, ...]) -> tuple[Any, ...]:

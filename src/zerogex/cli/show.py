@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from zerogex import app, settings
+from zerogex.cli.nothing import say_nothing
 from zerogex.cli.output import Output, emit
 
 CALENDAR_VIEWS = {
@@ -58,17 +59,19 @@ def show(
     with app.open_store(settings.load()) as store:
         columns, rows = store.query(query.name, **known)
         state = store.feed_state()
-    mark = " [SIMULATED]" if state is not None and state.simulated else ""
-    emit(columns, rows, output, title=f"{query.description}{mark}")
-    if not rows:
-        typer.echo("zerogex: nothing stored yet; start the platform with `zerogex up`", err=True)
+        mark = " [SIMULATED]" if state is not None and state.simulated else ""
+        emit(columns, rows, output, title=f"{query.description}{mark}")
+        if not rows:
+            say_nothing(store, underlying)
 
 
 def _by_calendar(view: str, underlying: str | None, day: datetime | None, limit: int | None, output: Output) -> None:
     from zerogex.cli import quality
 
-    with app.open_store(settings.load()) as store:
+    loaded = settings.load()
+    bucket_s = loaded.settings.aggregation_bucket_seconds
+    with app.open_store(loaded) as store:
         if view == "quality":
-            quality.show_quality(store, underlying, day.date() if day else None, output)
+            quality.show_quality(store, underlying, day.date() if day else None, output, bucket_s)
         else:
-            quality.show_gaps(store, underlying, output, today=view == "gaps-today", limit=limit)
+            quality.show_gaps(store, underlying, output, today=view == "gaps-today", limit=limit, bucket_s=bucket_s)
