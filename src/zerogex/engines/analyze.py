@@ -1,6 +1,6 @@
 """Analyze: stored chains become GEX, levels and flow, whatever feeds them and at any hour.
 
-Two rhythms an underlying.  The *live* one answers each change of the latest rows, at most once a
+Two rhythms an underlying.  The *live* one answers each change of the latest rows, at most twice a
 second, and replaces one row.  The *minute* one writes history: a row a stored minute, never closer
 together than its interval.  Neither asks whether the market is open: what is there is analysed, and
 every answer says how old it is.
@@ -33,7 +33,8 @@ from zerogex.ports import ChainVersion, Notice, Store
 
 log = logging.getLogger(__name__)
 
-_LIVE_EVERY_REAL_S = 1.0
+_LIVE_FASTEST_REAL_S, _LIVE_SLOWEST_REAL_S = 0.5, 1.0  # between two live answers of an underlying
+_LIVE_SHARE = 0.25  # of the time is what live answers may take before they come less often
 _LISTEN_REAL_S = 0.5
 _LOOK_FOR_NEW_REAL_S = 5.0
 _CATCH_UP_MAX = 30  # stored minutes analysed in one go after a pause
@@ -172,7 +173,8 @@ class AnalyzeEngine:
             watch.latest.clear()
             began = loop.time()
             await self._patiently(self._write_live, underlying)
-            await asyncio.sleep(began + _LIVE_EVERY_REAL_S - loop.time())
+            took = loop.time() - began
+            await asyncio.sleep(live_pause_s(took, len(self._watches)) - took)
 
     async def _minutes(self, underlying: str, watch: _Watch) -> None:
         while True:
@@ -283,6 +285,15 @@ class AnalyzeEngine:
     def _ages(self) -> list[tuple[str, float, tuple[str, ...]]]:
         now = self.clock.now()
         return [("analysis_age_seconds", (now - at).total_seconds(), (who,)) for who, at in self._newest.copy().items()]
+
+
+def live_pause_s(took_s: float, underlyings: int) -> float:
+    """Real seconds from the beginning of a live answer that took so long to the next one of that underlying.
+
+    Half a second keeps the way from a message to the page short; who watches many symbols, or a machine that is
+    busy, gets them once a second.
+    """
+    return min(max(_LIVE_FASTEST_REAL_S, took_s * underlyings / _LIVE_SHARE), _LIVE_SLOWEST_REAL_S)
 
 
 def live_payload(analysis: Analysis, now: datetime) -> bytes:
