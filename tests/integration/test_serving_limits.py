@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import httpx2
 import pytest
+from websockets.asyncio.client import connect
 
 from served import Served, serving, until
 from zerogex.serving import patience, websocket
@@ -145,6 +147,13 @@ def test_who_reads_no_answer_is_dropped(served: Served) -> None:
         connection.sendall(ask)
         until(lambda: served.connections() == 1)
         until(lambda: served.connections() == 0)
+
+
+async def test_a_websocket_outlives_the_deadline_of_requests(served: Served) -> None:
+    async with connect(served.websocket) as ws:
+        began = time.monotonic()
+        while time.monotonic() - began < 2 * REQUEST_S:  # heartbeats, and nothing else
+            assert json.loads(await ws.recv())["type"] in ("hello", "heartbeat")
 
 
 def test_a_websocket_that_reads_nothing_leaves_nothing_behind(served: Served) -> None:

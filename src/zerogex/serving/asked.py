@@ -73,7 +73,7 @@ Day = Annotated[
 ]
 
 
-def question(
+async def question(
     symbol: Symbol,
     as_of: AsOf = None,
     expirations: Annotated[
@@ -89,7 +89,7 @@ def question(
         DealerModel | None, Query(description="another assumption about who holds what than the configured one")
     ] = None,
 ) -> Question:
-    """Which analysis is meant."""
+    """Which analysis is meant.  A coroutine, because FastAPI sends plain functions to a thread and back."""
     some = None if expirations is None or "all" in expirations.split(",") else expirations
     return Question(symbol, as_of, dealer_model, some)
 

@@ -39,10 +39,17 @@ class Published:
 
     seq: int
     value: dict[str, Any]
+    _change: str | None = None
 
     @cached_property
     def body(self) -> str:
         return encode(self.value).decode()
+
+    def change(self, topic: str) -> str:
+        """The message to whoever missed nothing before it: the same text for all."""
+        if self._change is None:
+            self._change = message("change", topic, self)
+        return self._change
 
 
 @dataclass(slots=True)
@@ -142,7 +149,7 @@ class Hub:
         subscriber.waiting.pop(topic.name, None)
         subscriber.sent[topic.name] = topic.seq
         for change in missed or ():
-            subscriber.say(message("change", topic.name, change))
+            subscriber.say(change.change(topic.name))
         if missed is None and topic.latest is not None:
             subscriber.say(message("snapshot", topic.name, self._snapshot(topic)))
         elif topic.latest is None and topic.kind in views.VIEWS:
@@ -179,7 +186,7 @@ class Hub:
         subscriber.sent[name] = change.seq
         if skipped and name.startswith("bars:"):
             return message("snapshot", name, self._snapshot(self._find(name)), skipped)
-        return message("change", name, change, skipped)
+        return message("change", name, change, skipped) if skipped else change.change(name)
 
     def beat(self) -> None:
         """Tell every subscriber the time, the session, and the state of its symbols."""

@@ -20,6 +20,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from zerogex.serving.problems import Problem
 
 UNREAD_S = 20.0  # an answer of which nothing is taken for this long is given up, with its connection
+CORK: int | None = getattr(socket, "TCP_CORK", None)  # lets head and body of an answer travel as one
 FAREWELL_S = 10.0  # how long a WebSocket that was left may take to hear so
 
 
@@ -34,10 +35,7 @@ class PatientHttp(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """An answer leaves at once: head and body are two writes, and the second must not wait for an ACK."""
         super().connection_made(transport)
-        with contextlib.suppress(OSError):
-            connection: socket.socket | None = transport.get_extra_info("socket")
-            if connection is not None and connection.family != socket.AF_UNIX:
-                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._set(socket.TCP_NODELAY, True)
         self._mind()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -48,13 +46,18 @@ class PatientHttp(H11Protocol):
     def data_received(self, data: bytes) -> None:
         """More of a request; the deadline stays where it was until the request is whole."""
         super().data_received(data)
-        if self.conn.their_state in (h11.IDLE, h11.SEND_BODY):
+        became_websocket = self.transport.get_protocol() is not self
+        if self.conn.their_state in (h11.IDLE, h11.SEND_BODY) and not became_websocket:
             self._mind()
         else:
             self._forget()
+            if CORK is not None and self.conn.their_state is h11.DONE:
+                self._set(CORK, True)
 
     def on_response_complete(self) -> None:
         """The answer is written; now it must be read."""
+        if CORK is not None:
+            self._set(CORK, False)
         super().on_response_complete()
         unread = self.transport.get_write_buffer_size()
         if unread:
@@ -67,6 +70,12 @@ class PatientHttp(H11Protocol):
             self._refuse(head_too_large())
         else:
             self._refuse(Problem(400, "bad_request", "This is not a request of HTTP/1.1.", "Send one."))
+
+    def _set(self, option: int, on: bool) -> None:
+        connection: socket.socket | None = self.transport.get_extra_info("socket")
+        with contextlib.suppress(OSError):  # not TCP, or gone already
+            if connection is not None:
+                connection.setsockopt(socket.IPPROTO_TCP, option, on)
 
     def _mind(self) -> None:
         if self._deadline is None and not self.transport.is_closing():
@@ -115,7 +124,11 @@ class PatientWebSocket(WebSocketsSansIOProtocol):
         try:
             await super().run_asgi()
         finally:
-            self.loop.call_later(FAREWELL_S, self.transport.abort)
+            self.loop.call_later(FAREWELL_S, self._hang_up)
+
+    def _hang_up(self) -> None:
+        if not self.disconnected:
+            self.transport.abort()
 
 
 def head_too_large() -> Problem:

@@ -98,7 +98,8 @@ async def _send(websocket: WebSocket, hub: Hub, subscriber: Subscriber) -> None:
         subscriber.wake.clear()
         while (text := hub.next_message(subscriber)) is not None:
             try:
-                await asyncio.wait_for(websocket.send_text(text), hub.board.config.slow_client_s)
+                async with asyncio.timeout(hub.board.config.slow_client_s):  # wait_for would make a task a message
+                    await websocket.send_text(text)
             except TimeoutError:
                 raise SlowClient from None
         if subscriber.overrun:
