@@ -151,10 +151,10 @@ async def market_clock(loaded: Loaded) -> Clock:
 def simulator(chains: Sequence[OptionChain], faults: Sequence[str], **options: Any) -> Simulator:
     """The simulated market as a server, from `zerogex simulate`'s options."""
     from zerogex.simulator.config import SimulatorConfig
-    from zerogex.simulator.faults import Faults
     from zerogex.simulator.server import Simulator
+    from zerogex.simulator.verbs import parse
 
-    return Simulator(SimulatorConfig(chains=tuple(chains), faults=Faults.parse(faults), **options))
+    return Simulator(SimulatorConfig(chains=tuple(chains), faults=parse(faults), **options))
 
 
 def simulator_url(settings: Settings) -> str:

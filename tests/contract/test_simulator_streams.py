@@ -324,7 +324,7 @@ async def test_the_documented_quota_ends_in_429_with_the_time_until_it_resets() 
         assert refused.json() == {"Error": "TooManyRequests", "Message": "Rate quota exceeded"}
         assert refused.headers["X-RateLimit-Remaining"] == "0" and 1 <= int(refused.headers["X-RateLimit-Reset"]) <= 60
         assert (await client.get(f"{DATA}/quotes/SPY")).status_code == 200  # another resource
-        await switch(client, quota_reset="-5", retry_after="soon")
+        await switch(client, quota_reset="-5", status_headers={"Retry-After": "soon"})
         absurd = await client.get(f"{DATA}/options/spreadtypes")
         assert absurd.headers["X-RateLimit-Reset"] == "-5" and absurd.headers["Retry-After"] == "soon"
 

@@ -92,7 +92,11 @@ async def test_a_429_costs_no_minute_and_is_not_insisted_on(
     """F04: the chain stream is refused; its contracts are polled, and nobody knocks before the time is up."""
     async with rig(database, tmp_path / "spool", seed=seed) as run:
         await run.stored(1)
-        refused = {"status": 429, "status_path": "stream/options/chains", "retry_after": retry_after}
+        refused = {
+            "status": 429,
+            "status_path": "stream/options/chains",
+            "status_headers": {"Retry-After": retry_after},
+        }
         knocks = _knocks(run)
         run.switch(eof_after_s=0.5, **refused)
         await until(lambda: "rate_limited" in run.market.kinds())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -85,11 +84,10 @@ class Exchange:
         self.dead_refresh_tokens: set[str] = set()
         self._statuses_given = 0
         self._token_statuses_given = 0
-        self.random = random.Random(config.faults.seed)
         self.closing = asyncio.Event()
         self.hang_up: Callable[[Any], None] = lambda peer: None  # the server's way to break a connection
         self._quotas: dict[str, Quota] = {}
-        self._quota_kind = ""
+        self._quota_kind = ("", 0)
 
     def switch(self, faults: Faults) -> None:
         """Throw the switches anew; counted faults start counting again."""
@@ -97,7 +95,6 @@ class Exchange:
             self.tokens.clear()
             faults.revoke_tokens = False
         self.faults = faults
-        self.random.seed(faults.seed)
         self._statuses_given = self._token_statuses_given = 0
 
     def failing_status(self, path: str) -> int:
@@ -136,9 +133,11 @@ class Exchange:
 
     def charge(self, resource: str) -> dict[str, str]:
         """Count a request against its quota; the headers to answer with.  Raises Refused 429 beyond it."""
-        if self._quota_kind != self.faults.quotas:
-            self._quotas, self._quota_kind = {}, self.faults.quotas
+        kind = (self.faults.quotas, self.faults.quota_period_s)
+        if self._quota_kind != kind:
+            self._quotas, self._quota_kind = {}, kind
         limit, period = QUOTAS[resource]
+        period = self.faults.quota_period_s or period
         if self.faults.quotas != "documented":
             limit = _GENEROUS
         quota = self._quotas.setdefault(resource, Quota(limit, period))
@@ -149,5 +148,6 @@ class Exchange:
             "X-RateLimit-Period": str(quota.period_s), "X-RateLimit-Resource": resource,
         }  # fmt: skip
         if not allowed:
+            self.ledger.violations[resource] += 1
             raise Refused(429, "TooManyRequests", "Rate quota exceeded", **headers)
         return headers

@@ -1,12 +1,11 @@
 """The switchboard: every unpleasant thing the simulator can do, all off by default.
 
-Set in the configuration (`--fault name=value`) or while it runs (`POST /simulator/faults`).
-Faults that count (`*_after_*`) count for each stream from its opening.
+Set in the configuration (`--fault name=value`) or while it runs (`POST /simulator/faults`); `verbs.py` throws
+several of these switches by one word.  Faults that count (`*_after_*`) count for each stream from its opening.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -20,7 +19,8 @@ Corruption = Literal["", "nan", "infinity", "text", "null", "negative", "empty",
 class Faults(msgspec.Struct, forbid_unknown_fields=True):
     """One field, one fault.  Zero, false and empty mean "does not happen"."""
 
-    # streams: how they end
+    # streams: which ones, and how they end
+    streams_before: int = 0  # faults of streams concern only those with a smaller number in the ledger (0: all)
     goaway_after_s: float = 0.0  # {"Error":"GoAway"}, then close
     goaway_as_status: bool = False  # …said as {"StreamStatus":"GoAway"}
     dual_logon_after_s: float = 0.0  # {"Symbol","Error":"DualLogon"}, then close
@@ -58,9 +58,10 @@ class Faults(msgspec.Struct, forbid_unknown_fields=True):
     status: int = 0  # this status …
     status_count: int = 0  # … for so many requests (0: while it is set)
     status_path: str = ""  # … whose path contains this
-    retry_after: str = ""  # a Retry-After header with it
+    status_headers: dict[str, str] = msgspec.field(default_factory=dict)  # on every refused request
     html_errors: bool = False  # bodies of 5xx as a gateway's HTML
     quotas: Literal["generous", "documented"] = "generous"
+    quota_period_s: int = 0  # documented quotas, but for windows of so many seconds (0: their own)
     quota_reset: str = ""  # what X-RateLimit-Reset says instead of the truth
     stream_cap: int = 0  # concurrent streams allowed (0: no cap)
     cap_mode: Literal["429", "close"] = "429"  # close: 200, then closed
@@ -74,18 +75,21 @@ class Faults(msgspec.Struct, forbid_unknown_fields=True):
     rotate_refresh_token: bool = False  # each refresh returns a new one and kills the old one
     seed: int = 1  # of the random faults
 
-    @classmethod
-    def parse(cls, assignments: Sequence[str]) -> Faults:
-        """`name=value` texts as a switchboard; a bare name is `name=true`.  Raises SettingsError naming the text.
 
-        Values are numbers, true and false, words, and lists with commas between.
-        """
-        changes: dict[str, Any] = {}
-        for assignment in assignments:
-            name, equals, value = (part.strip() for part in assignment.partition("="))
-            listed = isinstance(getattr(Faults(), name, None), list)
-            changes[name] = value.split(",") if listed else (value if equals else True)
-        return changed(cls(), changes)
+def read_switch(name: str, text: str | None) -> dict[str, Any]:
+    """A switch and its value from text: a number, true, false, a word, a list with commas between, `Header: value`s.
+
+    Without text the switch is on.
+    """
+    now = getattr(Faults(), name, None)
+    if text is None:
+        return {name: True}
+    if isinstance(now, list):
+        return {name: text.split(",")}
+    if isinstance(now, dict):
+        headers = (part.partition(":") for part in text.split(","))
+        return {name: {header.strip(): value.strip() for header, _, value in headers}}
+    return {name: text}
 
 
 def changed(faults: Faults, changes: dict[str, Any]) -> Faults:

@@ -16,7 +16,6 @@ from email.utils import format_datetime
 from types import TracebackType
 from typing import Any
 
-import msgspec
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -24,12 +23,10 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from zerogex.errors import SettingsError, ZerogexError
-from zerogex.simulator import oauth, rest, streams
-from zerogex.simulator.asked import exchange_of
+from zerogex.errors import ZerogexError
+from zerogex.simulator import control, oauth, rest, streams
 from zerogex.simulator.config import SimulatorConfig
 from zerogex.simulator.exchange import Exchange, Refused, reply
-from zerogex.simulator.faults import changed
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +56,7 @@ class Gate:
         if scope["type"] != "http":
             return
         faults, path = self.exchange.faults, scope["path"]
-        own = path.startswith("/simulator/")
+        own = path.startswith(control.ROOT)
         headers: dict[str, str] = {}
 
         async def answer(message: Message) -> None:
@@ -98,8 +95,7 @@ class Gate:
 
     def _refusal(self, refused: Refused) -> Response:
         faults = self.exchange.faults
-        if faults.retry_after:
-            refused.headers["Retry-After"] = faults.retry_after
+        refused.headers |= faults.status_headers
         if faults.html_errors and refused.status >= 500:
             return HTMLResponse(f"<html><head><title>{refused.status}</title></head></html>", refused.status)
         return refused.response()
@@ -118,30 +114,6 @@ _ERRORS = {400: "BadRequest", 401: "Unauthorized", 403: "Forbidden", 404: "NotFo
 _MESSAGES = {429: "Rate quota exceeded", 401: "The access token is missing, invalid or expired"}
 
 
-async def clock(request: Request) -> Response:
-    """The market's clock, for engines that live by it."""
-    return reply(exchange_of(request).clock_fields())
-
-
-async def ledger(request: Request) -> Response:
-    """What was said to whom."""
-    return reply(exchange_of(request).ledger.as_fields())
-
-
-async def faults(request: Request) -> Response:
-    """The switchboard: GET shows it, POST with a JSON object moves switches; `{"reset": true}` puts all back first."""
-    exchange = exchange_of(request)
-    if request.method == "POST":
-        try:
-            changes: dict[str, Any] = msgspec.json.decode(await request.body(), type=dict[str, Any])
-            base = exchange.config.faults if changes.pop("reset", False) else exchange.faults
-            exchange.switch(changed(base, changes))
-        except (msgspec.DecodeError, SettingsError) as problem:
-            raise Refused(400, "BadRequest", str(problem)) from None
-        log.info("simulator faults changed", extra={"changes": sorted(changes)})
-    return reply(msgspec.to_builtins(exchange.faults))
-
-
 async def _refused(request: Request, refused: Exception) -> Response:
     assert isinstance(refused, Refused)
     return refused.response()
@@ -157,13 +129,8 @@ async def _not_found(request: Request, problem: Exception) -> Response:
 
 def application(exchange: Exchange, instead: Sequence[Route] = ()) -> ASGIApp:
     """All routes behind the gate; those given take the place of ours with the same path."""
-    own = [
-        Route("/simulator/clock", clock),
-        Route("/simulator/ledger", ledger),
-        Route("/simulator/faults", faults, methods=["GET", "POST"]),
-    ]
     app = Starlette(
-        routes=[*instead, *own, *oauth.routes(), *rest.routes(), *streams.routes()],
+        routes=[*instead, *control.routes(), *oauth.routes(), *rest.routes(), *streams.routes()],
         exception_handlers={Refused: _refused, 404: _not_found, 500: _failed},
     )
     app.state.exchange = exchange

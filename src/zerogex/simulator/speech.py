@@ -7,10 +7,12 @@ import itertools
 import math
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
+from random import Random
 from typing import Any, Protocol
 
 from zerogex.simulator.exchange import Exchange
-from zerogex.simulator.ledger import StreamRecord
+from zerogex.simulator.faults import Faults
+from zerogex.simulator.ledger import LEFT, StreamRecord
 from zerogex.simulator.tricks import disturbed, transformed
 from zerogex.simulator.wire import Fields, encode, stamp
 
@@ -19,6 +21,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 CONTENT_TYPE = b"application/vnd.tradestation.streams.v2+json"
+_NONE = Faults()
 GOAWAY = {"Error": "GoAway", "Message": "The server is about to shut down."}
 
 
@@ -39,10 +42,26 @@ class Speech:
         self.exchange, self.record, self.source, self._send, self._peer = exchange, record, source, send, peer
         self.opened = self.spoke = time.monotonic()
         self.beats = 0
+        self._seeded: Faults | None = None
+        self._random = Random()
+
+    @property
+    def faults(self) -> Faults:
+        """The faults that concern this stream now."""
+        faults = self.exchange.faults
+        return faults if not 0 < faults.streams_before <= self.record.number else _NONE
+
+    @property
+    def random(self) -> Random:
+        """This stream's own chance, by seed and path: what other streams do does not change it."""
+        if self._seeded is not self.exchange.faults:
+            self._seeded = self.exchange.faults
+            self._random.seed(f"{self._seeded.seed} {self.record.path}")
+        return self._random
 
     async def run(self, receive: Receive, *, close_at_once: bool = False) -> None:
         """Serve until the client leaves, the server closes, or a fault ends it."""
-        headers = [(b"content-type", CONTENT_TYPE)]
+        headers = [(b"content-type", CONTENT_TYPE), (b"x-simulated-stream", str(self.record.number).encode())]
         await self._send({"type": "http.response.start", "status": 200, "headers": headers})
         listener = asyncio.create_task(_left(receive))
         end = "error"
@@ -59,30 +78,30 @@ class Speech:
             await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _speak(self, listener: asyncio.Task[None]) -> str:
-        if self.exchange.faults.empty_200_close:
+        if self.faults.empty_200_close:
             return "empty"
         begun = False
         while True:
             end = await self._fate()
             if end:
                 return end
-            if not (self._silent() or self.exchange.faults.heartbeat_only):
+            if not (self._silent() or self.faults.heartbeat_only):
                 said = self.source.turn() if begun else await asyncio.to_thread(self.source.first)
                 begun = True
                 await self._say(said)
             await asyncio.wait({listener}, timeout=self.exchange.config.turn_s)
             if listener.done():
-                return "client left"
+                return LEFT
             if not self._silent() and time.monotonic() - self.spoke >= self.exchange.config.heartbeat_s:
                 await self._beat()
 
     def _silent(self) -> bool:
-        stall = self.exchange.faults.stall_after_s
+        stall = self.faults.stall_after_s
         return 0 < stall <= time.monotonic() - self.opened
 
     async def _fate(self) -> str:
         """The reason to end now, after saying what belongs to it; empty to go on."""
-        faults, age = self.exchange.faults, time.monotonic() - self.opened
+        faults, age = self.faults, time.monotonic() - self.opened
         if self.exchange.closing.is_set() or 0 < faults.goaway_after_s <= age:
             await self._error({"StreamStatus": "GoAway"} if faults.goaway_as_status else GOAWAY)
             return "goaway"
@@ -107,7 +126,7 @@ class Speech:
 
     async def _say(self, said: list[Said]) -> None:
         """Send objects, and count those that leave whole."""
-        faults, random = self.exchange.faults, self.exchange.random
+        faults, random = self.faults, self.random
         if faults.mute:
             mute = {name.upper() for name in faults.mute}
             said = [item for item in said if item[0].upper() not in mute]
@@ -120,20 +139,20 @@ class Speech:
             pieces = [ending + piece for piece in pieces]
         for (symbol, fields), end in zip(said, itertools.accumulate(map(len, pieces)), strict=True):
             if end <= self._room():  # counted before the socket drains: the client may count them first
-                self._count(symbol, fields)
+                self._count(symbol, fields, self.record.bytes + end)
         data = b"".join(pieces)
         await (self._write_in_pieces(data) if faults.rechunk else self._write(data))
 
     def _room(self) -> float:
         """Bytes until the connection breaks."""
-        limit = self.exchange.faults.cut_after_bytes
+        limit = self.faults.cut_after_bytes
         return max(limit - self.record.bytes, 0) if limit else math.inf
 
-    def _count(self, symbol: str, fields: Fields) -> None:
+    def _count(self, symbol: str, fields: Fields, end: int) -> None:
         if "Error" in fields:
             self.record.errors += 1
             return
-        self.exchange.ledger.said(self.record, symbol)
+        self.exchange.ledger.said(self.record, symbol, end)
         if fields.get("BarStatus") == "Closed" and fields["TimeStamp"] > self.record.last_closed_bar:
             self.record.closed_bars += 1
             self.record.last_closed_bar = fields["TimeStamp"]
@@ -141,7 +160,7 @@ class Speech:
     async def _write_in_pieces(self, data: bytes) -> None:
         """The same bytes in chunks of any size, some ending within an object."""
         while data:
-            cut = self.exchange.random.choice((1, 7, 40, 200, 900, 4000))
+            cut = self.random.choice((1, 7, 40, 200, 900, 4000))
             await self._write(data[:cut])
             data = data[cut:]
 
