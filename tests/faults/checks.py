@@ -31,12 +31,14 @@ HASHES = {
 
 
 def check_conservation(rig: Rig) -> None:
-    """sent = heard and counted; said = accepted + rejected with a reason; accepted = merged + unknown contract."""
-    sent, counts = sum(rig.ledger["objects"].values()), rig.counts
+    """sent = heard + unread where we closed; said = accepted + rejected; accepted = merged + of unknown contracts."""
+    ledger, counts = rig.ledger, rig.counts
+    sent, unread = sum(ledger["objects"].values()), ledger["unread"]
     ends = Counter()
-    for stream in rig.ledger["streams"]:
+    for stream in ledger["streams"]:
         ends[stream["end"]] += stream["objects"]
-    assert sent == rig.heard, f"unaccounted on the wire: {sent} sent, {rig.heard} heard ({dict(counts)}, {dict(ends)})"
+    told = f"{sent} sent, {rig.heard} heard, {unread} unread ({dict(counts)}, {dict(ends)})"
+    assert sent == rig.heard + unread, f"unaccounted on the wire: {told}"
     said = len(rig.market.quotes_said) - rig.market.snapshots_said + len(rig.market.bars_said)
     made = counts["messages"] - counts["refused"] - counts["outside"]
     polled = _polled_within_streams(rig)

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import msgspec
 import psycopg
 
@@ -49,6 +50,8 @@ class RecordedMarket:
 
     def __init__(self, provider: TradeStation) -> None:
         self.provider = provider
+        self.read = ReadBytes(provider._http._transport)
+        provider._http._transport = self.read
         self.quotes_said: list[OptionQuote] = []
         self.bars_said: list[UnderlyingBar] = []
         self.snapshots_said = 0
@@ -93,6 +96,40 @@ class RecordedMarket:
                 yield bar
 
 
+class ReadBytes(httpx2.AsyncBaseTransport):
+    """A transport that knows how far each simulated stream was read, whoever closed it: the receipts of the ledger."""
+
+    def __init__(self, below: httpx2.AsyncBaseTransport) -> None:
+        self.below = below
+        self.of_stream: dict[int, int] = {}
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        answer = await self.below.handle_async_request(request)
+        number = answer.headers.get("X-Simulated-Stream")
+        if number is not None:
+            answer.stream = _Counted(answer.stream, self.of_stream, int(number))
+        return answer
+
+    async def aclose(self) -> None:
+        await self.below.aclose()
+
+
+class _Counted(httpx2.AsyncByteStream):
+    """The body of one stream, counted as it is read."""
+
+    def __init__(self, body: Any, read: dict[int, int], number: int) -> None:
+        self._body, self._read, self._number = body, read, number
+        read[number] = 0
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for chunk in self._body:
+            self._read[self._number] += len(chunk)
+            yield chunk
+
+    async def aclose(self) -> None:
+        await self._body.aclose()
+
+
 class RecordedStore:
     """A store, and every batch that it acknowledged, in order."""
 
@@ -125,7 +162,11 @@ class Rig:
 
     @property
     def ledger(self) -> dict[str, Any]:
-        return self.simulator.exchange.ledger.as_fields()
+        """The simulator's ledger, told how far each stream was read."""
+        book = self.simulator.exchange.ledger
+        for number, size in self.market.read.of_stream.items():
+            book.read(number, size)
+        return book.as_fields()
 
     @property
     def counts(self) -> Any:
@@ -178,9 +219,9 @@ class Rig:
         self.switch(heartbeat_only=True)
         patience = asyncio.get_running_loop().time() + QUIET_S
         while asyncio.get_running_loop().time() < patience:
-            before = sum(self.ledger["objects"].values()), self.heard
+            before = self.on_the_wire
             await asyncio.sleep(0.3)
-            if before == (sum(self.ledger["objects"].values()), self.heard) and before[0] == before[1]:
+            if before == self.on_the_wire == 0:
                 return
 
     def told_until(self, underlying: str) -> datetime:
@@ -190,6 +231,12 @@ class Rig:
             for stream in self.ledger["streams"]
             if stream["kind"] == "barcharts" and underlying in stream["path"] and stream["last_closed_bar"]
         )
+
+    @property
+    def on_the_wire(self) -> int:
+        """Objects sent that are neither heard nor left unread by us."""
+        ledger = self.ledger
+        return int(sum(ledger["objects"].values()) - ledger["unread"] - self.heard)
 
     @property
     def heard(self) -> int:

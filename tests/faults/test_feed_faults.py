@@ -186,3 +186,16 @@ async def test_one_silent_contract_is_seen(database: DatabaseConfig, tmp_path: P
         heard = dict(zip(after.symbol.tolist(), after.event_time.tolist(), strict=True))
         assert heard[silent] <= (muted_at + timedelta(seconds=60)).timestamp()
         assert max(heard.values()) > heard[silent]
+
+
+async def test_the_law_holds_to_zero_where_we_close_what_still_speaks(
+    database: DatabaseConfig, tmp_path: Path, seed: int
+) -> None:
+    """Four chain streams at full speed are cut off by us in mid-flow: what we left unread is counted, to the object."""
+    async with rig(database, tmp_path / "spool", seed=seed, expirations=4, strike_distance="20", analyze=False) as run:
+        await run.stored(2)
+        await run.stop()
+        await until(lambda: run.ledger["open_streams"] == 0)
+        assert {stream["end"] for stream in run.ledger["streams"]} == {"client left"}
+        assert run.heard > 1000
+        assert run.on_the_wire == 0
