@@ -11,7 +11,7 @@ import fcntl
 import logging
 import os
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any, TextIO
@@ -140,4 +140,6 @@ def _plain(_: Any, __: str, event: Any) -> Any:
             event[name] = value.item()
         elif isinstance(value, datetime) and value.tzinfo is not None:
             event[name] = value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        elif isinstance(value, date) and not isinstance(value, datetime):
+            event[name] = value.isoformat()
     return event

@@ -13,6 +13,7 @@ from zerogex.domain.bar import MinuteBar, OptionBar, UnderlyingBar
 from zerogex.domain.chain import Bools, OptionChain
 from zerogex.domain.contract import OptionContract
 from zerogex.domain.exposure import Analysis
+from zerogex.domain.finding import Finding
 from zerogex.domain.gap import DataGap
 from zerogex.domain.quote import OptionQuote, UnderlyingQuote
 
@@ -202,6 +203,12 @@ class Store(Protocol):
         self, underlying: str, start: datetime, end: datetime, step: timedelta, limit: int
     ) -> Sequence[ChainVersion]:
         """Minutes in [start, end) with a stored chain and no analysis closer than `step`, newest first."""
+
+    def declared_gaps(self, underlying: str, since: datetime) -> Sequence[DataGap]:
+        """What ingest declared missing, or without news, that ended after `since`; oldest first."""
+
+    def record_findings(self, underlying: str, day: date, findings: Sequence[Finding]) -> None:
+        """Replace what is known of a day's quality: findings no longer found are marked as resolved."""
 
     def last_bar(self, symbol: str) -> MinuteBar | None:
         """The newest stored minute of a symbol."""

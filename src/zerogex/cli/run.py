@@ -46,6 +46,7 @@ def ingest(
 
 async def _ingest(loaded: Loaded) -> None:
     from zerogex.engines.ingest import IngestEngine
+    from zerogex.engines.upkeep import Upkeep
 
     clock = await app.market_clock(loaded)
     settings = loaded.settings
@@ -53,8 +54,11 @@ async def _ingest(loaded: Loaded) -> None:
         market = app.market_data(loaded, clock)
         measure.watch_vendor(market, meter)
         measured = measure.measured_store(store, meter, settings.zerogex_home / "spool" / store.config.dbname)
+        engine = IngestEngine(market, measured, clock, app.ingest_config(settings), meter)
+        fill = app.backfill_config(settings, lookback_days=0, sample_every=1, options=True)
+        upkeep = Upkeep(market, measured, clock, fill, before_start=settings.backfill_on_startup)
         try:
-            await IngestEngine(market, measured, clock, app.ingest_config(settings), meter).run(systemd.ready)
+            await upkeep.beside(lambda: engine.run(systemd.ready))
         finally:
             await market.aclose()
 

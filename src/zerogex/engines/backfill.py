@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import partial
@@ -25,7 +25,7 @@ from typing import TypeVar
 from zerogex.clock import Clock
 from zerogex.domain.calendar import minute_of, session_close, session_open, sessions, trading_date
 from zerogex.domain.contract import OptionContract
-from zerogex.engines.backfill_bars import fill_bars
+from zerogex.engines.backfill_bars import FilledDay, fill_bars, read_bars
 from zerogex.engines.backfill_options import DayReplay, OptionHistory
 from zerogex.engines.backfill_progress import Progress
 from zerogex.engines.ingest import feed_state_of
@@ -96,12 +96,15 @@ class BackfillEngine:
         clock: Clock,
         config: BackfillConfig,
         on_progress: Callable[[Progress], None] = lambda progress: None,
+        followed_day: Callable[[], date | None] = lambda: None,
     ) -> None:
+        """`followed_day`: the day whose bars an ingest in this process owns; they are read, not asked for."""
         self.market = market
         self.store = store
         self.clock = clock
         self.config = config
         self._on_progress = on_progress
+        self._followed_day = followed_day
         self._distance = strikes.parse_distance(config.strike_distance)
         self._places = asyncio.Semaphore(1 if config.delay_between_bars_s > 0 else REQUESTS_AT_ONCE)
 
@@ -111,11 +114,14 @@ class BackfillEngine:
         return [await self._fill(underlying) for underlying in self.config.underlyings]
 
     async def _fill(self, underlying: str) -> Backfilled:
-        result = Backfilled(underlying)
         until = minute_of(self.clock.now()) - SETTLED
         today = trading_date(until)
-        recent = sorted(sessions(today - timedelta(days=self.config.lookback_days), today), reverse=True)
-        days = [day for day in recent if session_open(day) < until]
+        return await self.fill(underlying, sessions(today - timedelta(days=self.config.lookback_days), today), until)
+
+    async def fill(self, underlying: str, wanted: Iterable[date], until: datetime) -> Backfilled:
+        """Fill what some sessions of one underlying lack before `until`."""
+        result = Backfilled(underlying)
+        days = [day for day in sorted(wanted, reverse=True) if session_open(day) < until]
         for first in range(0, len(days), SESSIONS_AT_ONCE):
             await self._fill_days(days[first : first + SESSIONS_AT_ONCE], until, result)
         log.info(
@@ -134,9 +140,7 @@ class BackfillEngine:
         books: dict[date, BarBook] = {}
         began = time.monotonic()
         for done, day in enumerate(days, 1):
-            found = await self._patiently(
-                partial(fill_bars, self.market, self.store, result.underlying, day, until, self.config.bucket_seconds)
-            )
+            found = await self._bars(result.underlying, day, until)
             books[day] = found.book
             result.bars += found.written
             result.gaps += found.gaps
@@ -149,6 +153,13 @@ class BackfillEngine:
         replays = [replay for day in days if (replay := await self._replay_of(result.underlying, day, until, books))]
         if replays:
             await self._fill_options(replays, result)
+
+    async def _bars(self, underlying: str, day: date, until: datetime) -> FilledDay:
+        """A day's bars, complete where the feed can say them; another writer's are taken as they stand."""
+        bucket = self.config.bucket_seconds
+        if day == self._followed_day():
+            return await read_bars(self.store, underlying, day, until, bucket)
+        return await self._patiently(partial(fill_bars, self.market, self.store, underlying, day, until, bucket))
 
     async def _replay_of(
         self, underlying: str, day: date, until: datetime, books: dict[date, BarBook]
@@ -197,7 +208,8 @@ class BackfillEngine:
             result.problems.append(f"{len(failed)} of {len(contracts)} contracts gave no history: {failed[0]}")
             return
         for replay in replays:
-            for batch in replay.batches(history, followed[replay.day], self.config.enrich):
+            batches = replay.batches(history, followed[replay.day], self.config.enrich)
+            while (batch := await in_thread(next, batches, None)) is not None:
                 await in_thread(self.store.write_minute, batch)
                 result.chain_minutes += 1
                 result.contract_rows += len(batch.chain) if batch.chain is not None else 0

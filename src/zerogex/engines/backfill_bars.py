@@ -39,14 +39,11 @@ async def fill_bars(
     market: MarketData, store: Store, underlying: str, day: date, until: datetime, bucket_seconds: int = 60
 ) -> FilledDay:
     """Ask the feed for a day of which regular minutes before `until` are missing, and store what it says."""
-    begin = day_start(session_open(day))
-    end = min(begin + timedelta(hours=25), until)  # a day may have 25 hours; bars of the next one are left out below
-    stored = await in_thread(store.bars, underlying, begin, end)
-    stored = [bar for bar in stored if trading_date(bar.timestamp) == day]
-    book = BarBook(underlying, bucket_seconds)
-    book.anchor(stored)
-    if not _missing(stored, day, until, bucket_seconds):
-        return FilledDay(book, 0, [], asked=False)
+    known = await read_bars(store, underlying, day, until, bucket_seconds)
+    if not known.gaps:
+        return known
+    begin, end = _bounds(day, until)
+    book = known.book
     validator = Validator(underlying)
     for bar in await market.bars(underlying, begin, end):
         if trading_date(bar.start) == day and bar.closed and validator.bar(bar, until):
@@ -55,8 +52,23 @@ async def fill_bars(
     if changes:
         await in_thread(store.write_bars, changes)
         book.mark(changes)
-    known: dict[datetime, MinuteBar] = {bar.timestamp: bar for bar in (*stored, *changes)}
-    return FilledDay(book, len(changes), _missing(list(known.values()), day, until, bucket_seconds), asked=True)
+    remaining = (await read_bars(store, underlying, day, until, bucket_seconds)).gaps
+    return FilledDay(book, len(changes), remaining, asked=True)
+
+
+async def read_bars(store: Store, underlying: str, day: date, until: datetime, bucket_seconds: int = 60) -> FilledDay:
+    """A day's bars before `until` as they are stored."""
+    stored = await in_thread(store.bars, underlying, *_bounds(day, until))
+    of_day = [bar for bar in stored if trading_date(bar.timestamp) == day]
+    book = BarBook(underlying, bucket_seconds)
+    book.anchor(of_day)
+    return FilledDay(book, 0, _missing(of_day, day, until, bucket_seconds), asked=False)
+
+
+def _bounds(day: date, until: datetime) -> tuple[datetime, datetime]:
+    """From midnight to the next one, New York: a day may have 25 hours, and bars of the next one are left out."""
+    begin = day_start(session_open(day))
+    return begin, min(begin + timedelta(hours=25), until)
 
 
 async def fill_recent(

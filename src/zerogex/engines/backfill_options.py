@@ -89,10 +89,13 @@ class DayReplay:
         """The missing minutes, ascending, valued at their own spot and time."""
         live, validator = LiveChain(self.underlying), Validator(self.underlying)
         live.follow(contracts)
-        said = history.quotes(contracts, session_open(self.day), self._end(self.minutes[-1]))
+        last = max(self.missing)
+        said = history.quotes(contracts, session_open(self.day), self._end(last))
         seconds = sorted(said)
         heard = 0
         for minute in self.minutes:
+            if minute > last:
+                return
             end = self._end(minute)
             while heard < len(seconds) and seconds[heard] <= end.timestamp():
                 live.update(validator.option_quotes(said[seconds[heard]], end))

@@ -19,6 +19,7 @@ from zerogex.domain.bar import MinuteBar
 from zerogex.domain.chain import Bools, OptionChain
 from zerogex.domain.exposure import Analysis
 from zerogex.domain.finding import Finding
+from zerogex.domain.gap import DataGap, GapReason
 from zerogex.errors import OriginConflict, StoreError, StoreUnavailable
 from zerogex.ports import ChainVersion, FeedState, MinuteBatch, Notice
 from zerogex.store import analysis_rows, latest, migrate, minutes
@@ -212,6 +213,11 @@ class PostgresStore:
         """Minutes in [start, end) with a stored chain and no analysis closer than `step`, newest first."""
         named = {"underlying": underlying, "start": start, "end": end, "step": step, "limit": limit}
         return [ChainVersion(stamp, stored, None) for stamp, stored in self._rows("unanalysed_minutes", **named)]
+
+    def declared_gaps(self, underlying: str, since: datetime) -> Sequence[DataGap]:
+        """What ingest declared missing, or without news, that ended after `since`; oldest first."""
+        rows = self._rows("declared_gaps", underlying=underlying, since=since)
+        return [DataGap(what, start, end, GapReason(why), *rest) for what, start, end, why, *rest in rows]
 
     def last_bar(self, symbol: str) -> MinuteBar | None:
         """The newest stored minute of a symbol."""

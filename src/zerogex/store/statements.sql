@@ -585,6 +585,12 @@ VALUES (%(underlying)s, %(what)s, %(subject)s, %(started_at)s, %(ended_at)s, %(r
 ON CONFLICT (underlying, what, subject, reason, started_at) DO UPDATE SET
     ended_at = greatest(old.ended_at, excluded.ended_at), contracts = greatest(old.contracts, excluded.contracts)
 
+-- declared_gaps --
+-- What ingest declared missing that ended after an instant, oldest first.
+SELECT what, started_at, ended_at, reason, subject, contracts FROM data_gaps
+WHERE underlying = %(underlying)s AND ended_at > %(since)s
+ORDER BY started_at, what, subject, reason
+
 -- record_finding --
 -- Note a finding; found again, it keeps its first date and is open.
 INSERT INTO data_quality_log (underlying, trading_day, kind, subject, started_at, ended_at, severity, affected, total,

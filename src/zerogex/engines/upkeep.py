@@ -1,0 +1,36 @@
+"""What ingest does beside following, in the same process: fill gaps, and write down how good the data is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from zerogex.clock import Clock
+from zerogex.engines.backfill import BackfillConfig
+from zerogex.engines.gap_filler import GapFiller
+from zerogex.engines.quality_watch import QualityWatch
+from zerogex.ports import MarketData, Store
+
+
+class Upkeep:
+    """Gap filling and the quality log of some underlyings."""
+
+    def __init__(
+        self, market: MarketData, store: Store, clock: Clock, config: BackfillConfig, *, before_start: bool = True
+    ) -> None:
+        self.quality = QualityWatch(store, clock, config.underlyings, config.bucket_seconds)
+        self.gaps = GapFiller(
+            market, store, clock, config, before_start=before_start, on_filled=self.quality.look_again
+        )
+
+    async def beside(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run until the work ends."""
+        async with asyncio.TaskGroup() as tasks:
+            mine = [tasks.create_task(each(), name=name)
+                    for name, each in (("gaps", self.gaps.run), ("quality", self.quality.run))]  # fmt: skip
+            try:
+                await work()
+            finally:
+                for task in mine:
+                    task.cancel()
