@@ -193,7 +193,7 @@ vacuum: $(READY) ## Vacuum and analyze all tables
 size: $(READY) ## Disk used by each table
 	@exec $(ZEROGEX) show size $(ARGS)
 
-refresh-views: $(READY) ## Refresh materialized views, where there are any
+refresh-views: $(READY) ## Sum the flow of all stored minutes anew; refresh your materialized views
 	@exec $(ZEROGEX) db refresh-views $(ARGS)
 
 db-init: $(READY) ## Make the database if it is missing, and its schema

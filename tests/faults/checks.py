@@ -27,6 +27,10 @@ HASHES = {
     "option_chains": "option_symbol, timestamp",
     "chain_minutes": "underlying, timestamp",
     "underlying_quotes": "symbol, timestamp",
+    "flow_totals": "underlying, timestamp",
+    "flow_strikes": "underlying, timestamp, strike",
+    "flow_expirations": "underlying, timestamp, expiration",
+    "flow_prints": "underlying, timestamp, option_symbol",
 }
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from datetime import UTC, datetime
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -58,11 +59,14 @@ def migrate() -> None:
 def _migrate(where: DatabaseConfig) -> None:
     from zerogex.store.migrate import migrate as bring_up
     from zerogex.store.migrate import newest
+    from zerogex.store.upkeep import unsummed
 
     applied = bring_up(where)
     for name in applied:
         say(f"applied {name}")
     say(f"{where.place} is at version {newest()}" + ("" if applied else ", nothing to do"))
+    if applied and (count := unsummed(where)):
+        say(f"flow of {count} older minutes is computed when asked, slowly; `zerogex db refresh-views` sums it up once")
 
 
 @app.command()
@@ -171,15 +175,22 @@ def vacuum() -> None:
 
 @app.command("refresh-views")
 def refresh_views() -> None:
-    """Refresh the materialized views there are; those of ZeroGEX are computed when asked and never stale."""
-    from zerogex.store.upkeep import refresh_views as refresh
+    """Sum the flow of all stored minutes anew, and refresh the materialized views you made.
+
+    Needed once after a migration that brought sums, and after option_chains was changed by hand.
+    """
+    from zerogex.domain.calendar import trading_date
+    from zerogex.store import upkeep
 
     with wiring.open_store(settings.load()) as store:
-        done = refresh(store.config)
-    if done:
-        say(f"refreshed {', '.join(done)}")
-    else:
-        say("no materialized view to refresh; the views of ZeroGEX are computed when asked")
+        minutes = upkeep.refresh_views(store.config)
+        total = 0
+        for (underlying, day), group in groupby(minutes, key=lambda minute: (minute[0], trading_date(minute[1]))):
+            count = len(list(group))
+            total += count
+            say(f"summed {count} minutes of {underlying} on {day}")
+        done = upkeep.refresh_materialized_views(store.config)
+    say(f"{total} minutes summed, " + (f"refreshed {', '.join(done)}" if done else "no materialized view to refresh"))
 
 
 @app.command()

@@ -179,9 +179,11 @@ def _write_chain(connection: Connection, rows: ChainRows, header: chain_rows.Cha
         "simulated": header.simulated,
         "delayed": header.delayed,
     }
-    connection.execute(statement("upsert_chain_minute"), named)
+    changed = connection.execute(statement("upsert_chain_minute"), named).rowcount
     stage(connection, rows)
-    connection.execute(statement("upsert_options"), key)
+    changed += connection.execute(statement("upsert_options"), key).rowcount
+    if changed:
+        connection.execute(statement("sum_flow"), key)
 
 
 def read_chain(connection: Connection, underlying: str, timestamp: datetime | None) -> OptionChain | None:

@@ -196,6 +196,10 @@ ON CONFLICT (underlying, timestamp) DO UPDATE SET
     simulated = excluded.simulated, delayed = excluded.delayed
 WHERE old.* IS DISTINCT FROM excluded.*
 
+-- sum_flow --
+-- After a chain that brought something new: what its minute's flow, and the next one's, add up to.
+SELECT sum_flow(%(underlying)s, %(timestamp)s)
+
 -- upsert_bar --
 -- Store one minute of an underlying; the same again changes nothing.
 INSERT INTO underlying_quotes AS old (symbol, timestamp, open, high, low, close, up_volume, down_volume)
@@ -563,6 +567,10 @@ ORDER BY timestamp
 WITH quotes AS (DELETE FROM underlying_quotes WHERE timestamp >= %(instant)s),
      chains AS (DELETE FROM option_chains WHERE timestamp >= %(instant)s),
      minutes AS (DELETE FROM chain_minutes WHERE timestamp >= %(instant)s),
+     totals AS (DELETE FROM flow_totals WHERE timestamp >= %(instant)s),
+     strikes AS (DELETE FROM flow_strikes WHERE timestamp >= %(instant)s),
+     expirations AS (DELETE FROM flow_expirations WHERE timestamp >= %(instant)s),
+     prints AS (DELETE FROM flow_prints WHERE timestamp >= %(instant)s),
      summaries AS (DELETE FROM gex_summary WHERE timestamp >= %(instant)s),
      cells AS (DELETE FROM gex_calculations WHERE timestamp >= %(instant)s),
      metrics AS (DELETE FROM ingestion_metrics WHERE timestamp >= %(instant)s),
@@ -670,12 +678,26 @@ ORDER BY relname
 VACUUM (ANALYZE) {table}
 
 -- materialized_views --
--- Those of operators: ZeroGEX has none, its views are computed when asked.
+-- Those of operators: ZeroGEX has none, it writes what its views add up with each minute.
 SELECT schemaname, matviewname FROM pg_matviews WHERE pg_has_role(matviewowner, 'USAGE') ORDER BY 1, 2
 
 -- refresh_view --
 -- Compute it anew.
 REFRESH MATERIALIZED VIEW {view}
+
+-- minutes_to_sum --
+-- Every stored chain, oldest first; or only those whose flow is computed when asked.
+SELECT underlying, timestamp FROM flow_minutes WHERE %(all)s OR NOT summed ORDER BY underlying, timestamp
+
+-- sum_flow_of_minute --
+-- What its flow adds up to, from option_chains.
+SELECT sum_flow_of_minute(%(underlying)s, %(timestamp)s)
+
+-- orphaned_sums --
+-- Minutes that are summed but no longer stored.
+SELECT underlying, timestamp FROM flow_totals AS totals
+WHERE NOT EXISTS (SELECT FROM chain_minutes AS minute WHERE minute.underlying = totals.underlying
+                  AND minute.timestamp = totals.timestamp AND minute.contracts > 0)
 
 -- database_facts --
 -- Server version, TimescaleDB's version, size in bytes, connections.

@@ -32,7 +32,8 @@ class Part(StrEnum):
     UNDERLYING = "underlying"
 
 
-_OPTIONS = ("option_chains", "chain_minutes", "option_latest")
+_FLOW = ("flow_totals", "flow_strikes", "flow_expirations", "flow_prints")
+_OPTIONS = ("option_chains", "chain_minutes", "option_latest", *_FLOW)
 _UNDERLYING = ("underlying_quotes", "underlying_latest")
 _ANALYSES = ("gex_summary", "gex_calculations", "gex_live")
 _DIARY = ("ingest_batches", "ingestion_metrics", "data_quality_log", "data_gaps")
@@ -166,8 +167,27 @@ def vacuum(config: DatabaseConfig) -> Iterator[str]:
             yield table
 
 
-def refresh_views(config: DatabaseConfig) -> list[str]:
-    """Refresh the materialized views there are; their names."""
+def unsummed(config: DatabaseConfig) -> int:
+    """How many stored minutes have flow that is computed when asked, until `refresh_views` has summed it."""
+    with connect(config, "zerogex refresh") as connection, in_our_words(config):
+        return len(connection.execute(statement("minutes_to_sum"), {"all": False}).fetchall())
+
+
+def refresh_views(config: DatabaseConfig) -> Iterator[tuple[str, datetime]]:
+    """Sum the flow of every stored minute anew from option_chains; each, as it is done.
+
+    Each in a transaction of its own, so that a minute is never without its sums.  Those of minutes no longer stored go.
+    """
+    with connect(config, "zerogex refresh", autocommit=True) as connection, in_our_words(config):
+        connection.execute(statement("vacuum_timeouts"))
+        for name, parameters in (("orphaned_sums", {}), ("minutes_to_sum", {"all": True})):
+            for underlying, timestamp in connection.execute(statement(name), parameters).fetchall():
+                connection.execute(statement("sum_flow_of_minute"), {"underlying": underlying, "timestamp": timestamp})
+                yield underlying, timestamp
+
+
+def refresh_materialized_views(config: DatabaseConfig) -> list[str]:
+    """Refresh the materialized views an operator made; their names."""
     with connect(config, "zerogex refresh", autocommit=True) as connection, in_our_words(config):
         connection.execute(statement("vacuum_timeouts"))
         found = connection.execute(statement("materialized_views")).fetchall()
