@@ -39,6 +39,7 @@ _LISTEN_REAL_S = 0.5
 _LOOK_FOR_NEW_REAL_S = 5.0
 _CATCH_UP_MAX = 30  # stored minutes analysed in one go after a pause
 _HISTORY_EVERY_REAL_S = 20.0  # a look for stored minutes without an analysis, where the last one found none
+_HISTORY_PAUSE_REAL_S = 1.0  # between two looks that found some
 _HISTORY_REACH = timedelta(days=5)
 
 _encode = msgspec.json.Encoder().encode
@@ -192,7 +193,7 @@ class AnalyzeEngine:
         """Analyse what the two rhythms passed over, a little at a time."""
         history, found = self._history_of(underlying), False
         while True:
-            await asyncio.sleep(_LIVE_EVERY_REAL_S if found else _HISTORY_EVERY_REAL_S)
+            await asyncio.sleep(_HISTORY_PAUSE_REAL_S if found else _HISTORY_EVERY_REAL_S)
             newest, found = watch.newest, False
             if newest is None:
                 continue
