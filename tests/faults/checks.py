@@ -17,6 +17,7 @@ import psycopg
 from faults.rig import MINUTE, Rig
 from zerogex.analytics.analysis import analyze
 from zerogex.analytics.document import document
+from zerogex.domain.bar import UnderlyingBar
 from zerogex.domain.quote import OptionQuote
 from zerogex.ports import MinuteBatch
 from zerogex.store.config import DatabaseConfig
@@ -125,21 +126,31 @@ async def check_bars(rig: Rig, underlying: str = "SPY") -> None:
     """Every regular minute that is over is stored as the feed now tells it, or is a declared gap."""
     last = rig.told_until(underlying)
     truth = await rig.market.provider.bars(underlying, rig.begun - timedelta(hours=12), last)
-    gaps = declared(rig.database, underlying, "bars")
-    stored = {bar.timestamp: bar for bar in rig.store.bars(underlying, truth[0].start, last)}
-    up = down = 0
+    troubles = bar_troubles(rig.database, underlying, truth)
+    heard = [(f"{b.start:%H:%M}", b.up_volume, b.down_volume, b.closed) for b in rig.market.bars_said]
+    assert not troubles, f"{troubles[:3]}, heard {heard}"
+
+
+def bar_troubles(database: DatabaseConfig, underlying: str, truth: Sequence[UnderlyingBar]) -> list[str]:
+    """Where the stored bars are not what the feed's history says, and no declared gap covers it."""
+    gaps = declared(database, underlying, "bars")
+    with psycopg.connect(**database.parameters()) as connection:
+        rows = connection.execute(
+            "SELECT timestamp, open, high, low, close, up_volume, down_volume FROM underlying_quotes "
+            "WHERE symbol = %s AND timestamp >= %s AND timestamp <= %s",
+            [underlying, truth[0].start, truth[-1].start],
+        ).fetchall()
+    stored = {row[0]: (*map(_price, row[1:5]), *row[5:]) for row in rows}
+    troubles, up, down = [], 0, 0
     for bar in truth:
         up, down = up + bar.up_volume, down + bar.down_volume
+        told = (*(round(price, 4) for price in (bar.open, bar.high, bar.low, bar.close)), up, down)
         found = stored.pop(bar.start, None)
-        if found is None:
-            assert covered(bar.start, gaps), f"the bar of {bar.start} is neither stored nor a declared gap"
-            continue
-        told = tuple(round(price, 4) for price in (bar.open, bar.high, bar.low, bar.close))
-        assert (found.open, found.high, found.low, found.close) == told, f"the bar of {bar.start} is {found}"
-        heard = [(b.up_volume, b.down_volume, b.closed) for b in rig.market.bars_said if b.start == bar.start]
-        volumes = (found.up_volume, found.down_volume)
-        assert volumes == (up, down), f"volumes at {bar.start}: {volumes}, told {up} {down}, heard {heard}"
-    assert not stored, f"bars nobody told: {sorted(stored)}"
+        if found is None and not covered(bar.start, gaps):
+            troubles.append(f"the bar of {bar.start} is neither stored nor a declared gap")
+        elif found is not None and found != told:
+            troubles.append(f"the bar of {bar.start} is {found}, told {told}")
+    return troubles + [f"nobody told the bar of {start}" for start in stored]
 
 
 def check_recompute(rig: Rig, underlying: str = "SPY") -> int:

@@ -28,7 +28,7 @@ from zerogex.store.postgres import PostgresStore
 from zerogex.store.spool import Spool
 
 MINUTE = datetime(2026, 2, 20, 14, 30, tzinfo=UTC)
-STEPS = ("after_spool_fsync", "before_commit", "after_commit", "before_spool_trim", "after_trim")
+STEPS = ("after_spool_fsync", "before_begin", "before_commit", "after_commit", "before_spool_trim", "after_trim")
 # Only of this database: other workers share the server.
 CUT_SESSIONS = """
     SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity

@@ -10,7 +10,7 @@ import zerogex
 
 ROOT = Path(zerogex.__file__).parent
 FLOORS = (
-    "domain ports clock errors metrics",
+    "domain ports clock errors metrics crashpoints",
     "pricing",
     "pipeline analytics alerts backtest",
     "providers simulator store notify serving client",

@@ -11,7 +11,7 @@ import sys
 
 import typer
 
-from zerogex import __version__
+from zerogex import __version__, crashpoints
 from zerogex.cli import (
     auth,
     backfill,
@@ -79,6 +79,7 @@ app.add_typer(keys.app, name="keys")
 def main() -> None:
     """Entry point of the `zerogex` command."""
     try:
+        crashpoints.arm(os.environ.get("ZEROGEX_CRASH_AT", ""))
         app()
     except ZerogexError as error:
         typer.echo(f"zerogex: {error}", err=True)

@@ -133,22 +133,18 @@ class UnderlyingIngest:
             since = stored[-1].timestamp if stored else day_start(now)
             filled = await self._fill_bars(since, filled)
         latest = await in_thread(self.store.latest_chain, self.underlying)
-        if latest is not None:
-            await self._store_checkpoint(latest, now)
-        known = latest or await in_thread(self.store.minute_chain, self.underlying)
+        last = await in_thread(self.store.minute_chain, self.underlying)
+        recovered = await self._store_checkpoint(latest, last, now)
+        known = latest or last
         if known is not None:
             self.live.seed(known)
         await self._first_price()
-        await self._watch_gaps(filled)
-        self.builder.start(self.clock.now())
-
-    async def _watch_gaps(self, filled: datetime) -> None:
-        """From here on what is missing is declared, the time since the last stored minute included."""
-        chain = await in_thread(self.store.minute_chain, self.underlying)
+        # From here on what is missing is declared, the time since the last stored minute included.
         bar = await in_thread(self.store.last_bar, self.underlying)
         bar_end = None if bar is None else bar.timestamp + timedelta(seconds=60)
         self.mender.begin(filled, self.clock.now())
-        self.gaps.begin(self.clock.now(), None if chain is None else chain.as_of, bar_end)
+        self.gaps.begin(self.clock.now(), None if last is None else last.as_of, bar_end, recovered)
+        self.builder.start(self.clock.now())
 
     async def _fill_bars(self, since: datetime, until: datetime) -> datetime:
         """Today's bars that are not stored yet; where those begin that are still to be asked for."""
@@ -167,24 +163,26 @@ class UnderlyingIngest:
             log.info("today's bars filled", extra={"underlying": self.underlying, "minutes": len(minutes)})
         return until
 
-    async def _store_checkpoint(self, latest: OptionChain, now: datetime) -> None:
-        """Store the minute a killed process had open, from its last checkpoint, if it has ended since."""
+    async def _store_checkpoint(
+        self, latest: OptionChain | None, last: OptionChain | None, now: datetime
+    ) -> datetime | None:
+        """Store the minute a killed process had open, from its last checkpoint, if it has ended since; its label."""
+        if latest is None:
+            return None
         bucket = self.config.bucket_seconds
         start = int(latest.as_of.timestamp()) // bucket * bucket
         timestamp = datetime.fromtimestamp(start, latest.as_of.tzinfo)
         end = timestamp + timedelta(seconds=bucket)
         heard = bool(np.any(latest.event_time >= start)) or session_at(timestamp) is Session.REGULAR
-        if end > now or not heard:
-            return
-        stored = await in_thread(self.store.minute_chain, self.underlying)
-        if stored is not None and stored.as_of >= end:
-            return
+        if end > now or not heard or (last is not None and last.as_of >= end):
+            return None
         bar = self.builder.book.handed(start)
         chain = replace(latest, as_of=end, spot=bar.close if bar else latest.spot)
         chain = chain.select(chain.settlement > start)
         batch = await in_thread(self._batch, ClosedMinute(timestamp, end, chain, ()))
         await in_thread(self.store.write_minute, batch)
         log.info("unfinished minute recovered", extra={"underlying": self.underlying, "minute": timestamp})
+        return timestamp
 
     async def _first_price(self) -> None:
         """A spot to plan by before the first bar says one."""

@@ -12,6 +12,7 @@ from typing import LiteralString
 
 import psycopg
 
+from zerogex.crashpoints import MIGRATION, crashpoint
 from zerogex.errors import SchemaBehind
 from zerogex.store.config import DatabaseConfig
 from zerogex.store.connections import Connection, connect
@@ -101,6 +102,7 @@ def _apply(connection: Connection, migration: Migration) -> None:
                 connection.execute(migration.text)
                 named = {"version": migration.version, "name": migration.name}
                 connection.execute(statement("record_migration"), named)
+                crashpoint(f"{MIGRATION}{migration.version}")
         except psycopg.errors.LockNotAvailable:
             if turn == LOCK_TRIES:
                 raise

@@ -103,6 +103,7 @@ def write_batch(
     days.ensure(connection, "underlying_quotes", (bar["timestamp"] for bar in bars))
     days.ensure(connection, "option_chains", [batch.timestamp] if rows is not None and rows.count else [])
     key = {"underlying": batch.underlying, "timestamp": batch.timestamp}
+    on_step("before_begin")
     with connection.transaction():
         fence(connection)
         named = {
@@ -115,7 +116,7 @@ def write_batch(
         if connection.execute(statement("record_batch"), named).fetchone() is None:
             return False
         if rows is not None and header is not None:
-            _write_chain(connection, rows, header, key)
+            _write_chain(connection, rows, header, key, on_step)
         write_bars(connection, bars)
         _record_metrics(connection, batch, named)
         _declare_gaps(connection, batch)
@@ -169,7 +170,13 @@ def _rows_of(chain: OptionChain | None) -> ChainRows | None:
     return chain_rows.encode(chain)
 
 
-def _write_chain(connection: Connection, rows: ChainRows, header: chain_rows.ChainHeader, key: dict[str, Any]) -> None:
+def _write_chain(
+    connection: Connection,
+    rows: ChainRows,
+    header: chain_rows.ChainHeader,
+    key: dict[str, Any],
+    on_step: Callable[[str], None],
+) -> None:
     named = {
         **key,
         "as_of": header.as_of,
@@ -181,6 +188,7 @@ def _write_chain(connection: Connection, rows: ChainRows, header: chain_rows.Cha
     }
     changed = connection.execute(statement("upsert_chain_minute"), named).rowcount
     stage(connection, rows)
+    on_step("after_copy")
     changed += connection.execute(statement("upsert_options"), key).rowcount
     if changed:
         connection.execute(statement("sum_flow"), key)

@@ -15,6 +15,7 @@ from uuid import uuid4
 import psycopg
 from psycopg.rows import dict_row
 
+from zerogex.crashpoints import crashpoint
 from zerogex.domain.bar import MinuteBar
 from zerogex.domain.chain import Bools, OptionChain
 from zerogex.domain.exposure import Analysis
@@ -42,11 +43,11 @@ class PostgresStore:
 
     `spool` is a folder for minutes that the database cannot take now; without one, `write_minute`
     raises StoreUnavailable instead.  `on_step` is called with the name of each step of writing a
-    minute (after_spool_fsync, before_commit, after_commit, before_spool_trim, after_trim).
+    minute (before_spool to after_trim of `crashpoints.POINTS`).
     """
 
     def __init__(
-        self, config: DatabaseConfig, *, spool: Path | None = None, on_step: Callable[[str], None] = lambda step: None
+        self, config: DatabaseConfig, *, spool: Path | None = None, on_step: Callable[[str], None] = crashpoint
     ) -> None:
         self.config = config
         self._pool = ConnectionPool(config)
@@ -134,6 +135,7 @@ class PostgresStore:
             self._write_batch(batch)
             return
         with self._spool.open(batch.underlying) as file:
+            self._on_step("before_spool")
             try:
                 file.append(batch)
             except OSError as error:

@@ -24,6 +24,7 @@ from uuid import UUID
 import msgspec
 import numpy as np
 
+from zerogex.crashpoints import crashpoint
 from zerogex.domain.bar import MinuteBar
 from zerogex.domain.chain import COLUMNS, OptionChain, objects
 from zerogex.domain.gap import DataGap
@@ -123,6 +124,8 @@ class SpoolFile:
         size = os.fstat(self._descriptor).st_size
         data = memoryview(encode(batch))
         try:
+            data = data[os.write(self._descriptor, data[: len(data) // 2]) :]
+            crashpoint("mid_spool_write")
             while data:
                 data = data[os.write(self._descriptor, data) :]
             os.fsync(self._descriptor)

@@ -18,6 +18,7 @@ import httpx2
 import msgspec
 
 from zerogex.clock import Clock
+from zerogex.crashpoints import crashpoint
 from zerogex.domain.calendar import Session, session_at
 from zerogex.errors import NotAuthorized, ProviderError, RateLimited, Unavailable, UnknownSymbol
 from zerogex.ports import FeedEvent
@@ -222,6 +223,7 @@ class Streams:
                         received = self._clock.now()
                         data = connection.sort(lines)
                         if data:
+                            crashpoint("after_parse")
                             yield data, received
                         self._judge(request, connection, data, received, silence_s)
             except Over as over:
@@ -271,6 +273,7 @@ class Streams:
                 chunk, cut = None, f"the connection broke ({type(error).__name__})"
             if chunk is None:
                 break
+            crashpoint("after_read")
             lines = splitter.feed(chunk)
             if lines:
                 connection.last_whole = loop.time()

@@ -14,6 +14,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from zerogex.crashpoints import crashpoint
 from zerogex.errors import SettingsError
 
 log = logging.getLogger(__name__)
@@ -43,6 +44,7 @@ class TokenFile:
 
     def write(self, token: str) -> None:
         """Replace the file: at every instant it is the old one or the new one."""
+        crashpoint("token_before_write")
         self._path.parent.mkdir(parents=True, exist_ok=True)
         fresh = self._path.with_name(f".{self._path.name}.{os.getpid()}")
         with suppress(FileNotFoundError):
@@ -60,7 +62,8 @@ class TokenFile:
     def _write_whole(path: Path, content: bytes) -> None:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
-            written = 0
+            written = os.write(descriptor, content[: len(content) // 2])
+            crashpoint("token_mid_write")
             while written < len(content):
                 written += os.write(descriptor, content[written:])
             os.fsync(descriptor)
