@@ -107,10 +107,11 @@ def page_delays(probes: Sequence[Probe], heard: Heard, begun_at: float) -> list[
 
 
 @contextmanager
-def feed(contracts: int, symbols: Sequence[str]) -> Iterator[tuple[str, int]]:
+def feed(contracts: int, symbols: Sequence[str], turn_s: float) -> Iterator[tuple[str, int]]:
     """The replay in a process of its own: its address and process."""
     here = Path(__file__).parent
     argv = [sys.executable, str(here / "replay.py"), "--contracts", str(contracts), "--symbols", ",".join(symbols)]
+    argv += ["--turn", str(turn_s)]
     process = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:
@@ -254,7 +255,7 @@ async def measure(asked: argparse.Namespace, symbols: Sequence[str]) -> dict[str
     contracts = sum(count for count, _ in share.values())
     streamed = len(symbols) < 10
     schedule = Schedule(asked.rate, asked.seconds, asked.burst_rate, asked.burst_seconds, asked.after)
-    with feed(asked.contracts, symbols) as (url, feed_pid):
+    with feed(asked.contracts, symbols, asked.turn) as (url, feed_pid):
         settings = {
             "TRADESTATION_API_URL": url, "STREAM_UNDERLYING": ",".join(symbols), "STREAM_STRIKE_DISTANCE": "99%",
             "STREAM_EXPIRATIONS": str(max(count for _, count in share.values())), "BACKFILL_ON_STARTUP": "false",
@@ -372,6 +373,7 @@ def main() -> int:
     parser.add_argument("--burst-seconds", type=float, default=10.0, help="0: no burst")
     parser.add_argument("--after", type=float, default=30.0, help="seconds of the steady rate after the burst")
     parser.add_argument("--warm", type=float, default=10.0, help="seconds between the first picture and the schedule")
+    parser.add_argument("--turn", type=float, default=0.02, help="seconds of messages in a write; 0.001: one by one")
     parser.add_argument("-o", "--output", type=Path, help="a file for the JSON; left out: stdout")
     asked = parser.parse_args()
     symbols = [name.strip().upper() for name in asked.symbols.split(",") if name.strip()]

@@ -45,7 +45,7 @@ from zerogex.simulator.wire import encode
 
 START = datetime(2026, 11, 23, 10, 30, tzinfo=NEW_YORK)  # a Monday with a session
 VERSIONS = 8  # of each contract's message, told in turn
-TURN_S = 0.02
+TURN_S = 0.02  # what is due in so long is written at once
 HEARTBEAT_S = 5.0
 AT_ONCE = 500  # messages in one write at most
 STREAMS_MAX = 10  # of an account
@@ -117,10 +117,10 @@ class Stream:
 class Feed:
     """The schedule, and the streams that keep it."""
 
-    def __init__(self, contracts: int, probe_every_s: float, version_count: int = VERSIONS) -> None:
+    def __init__(self, contracts: int, probe_every_s: float, turn_s: float = TURN_S) -> None:
         self.contracts = contracts
         self.probe_every_s = probe_every_s
-        self.version_count = version_count
+        self.turn_s = turn_s
         self.streams: list[Stream] = []
         self.schedule: Schedule | None = None
         self.begun = 0.0  # monotonic
@@ -176,7 +176,7 @@ class ChainReplay(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         source = self.asked.source
         said = await asyncio.to_thread(source.first)
-        stream = await asyncio.to_thread(_stream, source.one.symbol, [fields for _, fields in said], self.feed)
+        stream = await asyncio.to_thread(_stream, source.one.symbol, [fields for _, fields in said], self.feed.streams)
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", CONTENT_TYPE)]})
         gone = asyncio.create_task(_gone(receive))
         self.feed.streams.append(stream)
@@ -211,7 +211,7 @@ class ChainReplay(Response):
                 if time.monotonic() - spoke > HEARTBEAT_S:
                     await write([encode({"Heartbeat": 1}) + b"\n"])
                     spoke = time.monotonic()
-                await asyncio.wait({gone}, timeout=TURN_S)
+                await asyncio.wait({gone}, timeout=self.feed.turn_s)
 
 
 async def _gone(receive: Receive) -> None:
@@ -219,11 +219,11 @@ async def _gone(receive: Receive) -> None:
         pass
 
 
-def _stream(symbol: str, said: list[dict[str, Any]], feed: Feed) -> Stream:
+def _stream(symbol: str, said: list[dict[str, Any]], others: Sequence[Stream]) -> Stream:
     """The lines of a window: every contract once, then again with other prices, and so on."""
-    lines = [encode(_version(fields, turn)) + b"\n" for turn in range(feed.version_count) for fields in said]
+    lines = [encode(_version(fields, turn)) + b"\n" for turn in range(VERSIONS) for fields in said]
     calls = [fields for fields in said if fields["Side"] == "Call"]
-    taken = {stream.probed["Strikes"][0] for stream in feed.streams if stream.symbol == symbol}
+    taken = {stream.probed["Strikes"][0] for stream in others if stream.symbol == symbol}
     probed = next((fields for fields in calls if fields["Strikes"][0] not in taken), calls[0])
     return Stream(symbol, lines, len(said), probed)
 
@@ -268,10 +268,12 @@ def shares(contracts: int, symbols: Sequence[str]) -> dict[str, tuple[int, int]]
     return {symbol: (contracts // len(symbols), each) for symbol in symbols}
 
 
-def simulator(port: int, contracts: int, symbols: Sequence[str], probe_every_s: float) -> tuple[Simulator, Feed]:
+def simulator(
+    port: int, contracts: int, symbols: Sequence[str], probe_every_s: float, turn_s: float
+) -> tuple[Simulator, Feed]:
     """The server, not yet started, and the feed behind its chain streams."""
     chains = [crowded(symbol, *share) for symbol, share in shares(contracts, symbols).items()]
-    feed = Feed(sum(map(len, chains)), probe_every_s)
+    feed = Feed(sum(map(len, chains)), probe_every_s, turn_s)
 
     async def chain(request: Request) -> Response:
         asked = await streams.chains(request)
@@ -291,9 +293,9 @@ def simulator(port: int, contracts: int, symbols: Sequence[str], probe_every_s: 
     return Simulator(config, routes), feed
 
 
-async def serve(port: int, contracts: int, symbols: Sequence[str], probe_every_s: float) -> None:
+async def serve(port: int, contracts: int, symbols: Sequence[str], probe_every_s: float, turn_s: float) -> None:
     """Say the address on stdout, then serve until SIGTERM."""
-    server, feed = simulator(port, contracts, symbols, probe_every_s)
+    server, feed = simulator(port, contracts, symbols, probe_every_s, turn_s)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -311,9 +313,10 @@ def main() -> int:
     parser.add_argument("--contracts", type=int, default=8000, help="of all symbols together")
     parser.add_argument("--symbols", default="SPX", help="comma separated")
     parser.add_argument("--probe-every", type=float, default=0.25, help="seconds between two probes")
+    parser.add_argument("--turn", type=float, default=TURN_S, help="seconds of messages in a write; 0.001: one by one")
     asked = parser.parse_args()
     symbols = [name.strip().upper() for name in asked.symbols.split(",") if name.strip()]
-    asyncio.run(serve(asked.port, asked.contracts, symbols, asked.probe_every))
+    asyncio.run(serve(asked.port, asked.contracts, symbols, asked.probe_every, asked.turn))
     return 0
 
 

@@ -50,6 +50,7 @@ log = logging.getLogger(__name__)
 _INBOX_MAX = 1000  # network reads waiting to be merged
 _OUTBOX_MAX = 32  # minutes waiting to be written
 _MERGE_MAX = 256  # reads merged in one go
+_GATHER_REAL_S = 0.01  # between two merges: neighbouring messages share the price of one
 _TICK_REAL_S = 0.1
 _LATEST_FLOOR_REAL_S = 0.25
 _MINUTES_FIRST_REAL_S = 2.0  # the page waits no longer than this for a slow minute
@@ -253,6 +254,7 @@ class UnderlyingIngest:
 
     async def _merge(self) -> None:
         while True:
+            await asyncio.sleep(_GATHER_REAL_S)
             events = [await self._inbox.get()]
             while len(events) < _MERGE_MAX and not self._inbox.empty():
                 events.append(self._inbox.get_nowait())

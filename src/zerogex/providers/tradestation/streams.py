@@ -27,6 +27,7 @@ from zerogex.providers.tradestation.auth import Credentials
 from zerogex.providers.tradestation.config import TradeStationConfig
 from zerogex.providers.tradestation.connection import Connection, F, Over, StreamRequest
 from zerogex.providers.tradestation.framing import LineSplitter
+from zerogex.providers.tradestation.gather import Gathered
 from zerogex.providers.tradestation.http import trouble
 from zerogex.providers.tradestation.quota import Governor
 from zerogex.providers.tradestation.reconnect import Ending, Reconnect
@@ -258,32 +259,34 @@ class Streams:
         self, answer: httpx2.Response, connection: Connection[F], splitter: LineSplitter
     ) -> AsyncGenerator[list[bytes], None]:
         """The lines of each read.  Raises Over when nothing whole comes for too long."""
-        loop, source = asyncio.get_running_loop(), answer.aiter_bytes()
+        loop = asyncio.get_running_loop()
         cut: str | None = None
-        while True:
-            deadline = connection.last_whole + self._config.inactivity_timeout_s
-            if connection.pending_since is not None:
-                deadline = min(deadline, connection.pending_since + self._config.object_timeout_s)
-            try:
-                async with self.wait(deadline):
-                    chunk = await anext(source, None)
-            except TimeoutError:
-                raise Over(Ending.TROUBLE, f"nothing whole for {loop.time() - connection.last_whole:.1f} s") from None
-            except (httpx2.HTTPError, httpx2.StreamError, OSError) as error:
-                chunk, cut = None, f"the connection broke ({type(error).__name__})"
-            if chunk is None:
-                break
-            crashpoint("after_read")
-            lines = splitter.feed(chunk)
-            if lines:
-                connection.last_whole = loop.time()
-                connection.pending_since = None
-            if not splitter.pending:
-                connection.pending_since = None
-            elif connection.pending_since is None:
-                connection.pending_since = loop.time()
-            if lines:
-                yield lines
+        async with Gathered(answer.aiter_bytes()) as reads:
+            while True:
+                deadline = connection.last_whole + self._config.inactivity_timeout_s
+                if connection.pending_since is not None:
+                    deadline = min(deadline, connection.pending_since + self._config.object_timeout_s)
+                try:
+                    async with self.wait(deadline):
+                        chunk = await reads.take()
+                except TimeoutError:
+                    silent_s = loop.time() - connection.last_whole
+                    raise Over(Ending.TROUBLE, f"nothing whole for {silent_s:.1f} s") from None
+                except (httpx2.HTTPError, httpx2.StreamError, OSError) as error:
+                    chunk, cut = None, f"the connection broke ({type(error).__name__})"
+                if chunk is None:
+                    break
+                crashpoint("after_read")
+                lines = splitter.feed(chunk)
+                if lines:
+                    connection.last_whole = loop.time()
+                    connection.pending_since = None
+                if not splitter.pending:
+                    connection.pending_since = None
+                elif connection.pending_since is None:
+                    connection.pending_since = loop.time()
+                if lines:
+                    yield lines
         whole = [line for line in splitter.end() if _is_json(line)]
         if whole:
             yield whole
