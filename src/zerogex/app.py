@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from zerogex.engines.backfill import BackfillConfig
     from zerogex.engines.ingest import IngestConfig
     from zerogex.pipeline.enrich import EnrichConfig
-    from zerogex.ports import MarketData
+    from zerogex.ports import MarketData, Store
     from zerogex.providers.tradestation.config import TradeStationConfig
     from zerogex.providers.tradestation.probes import Probes, Question
     from zerogex.serving.config import ServingConfig
@@ -167,11 +167,11 @@ def feed_url(settings: Settings) -> str:
     return simulator_url(settings) if settings.simulated else settings.api_url
 
 
-def market_data(loaded: Loaded, clock: Clock) -> MarketData:
-    """The provider of these settings."""
+def market_data(loaded: Loaded, clock: Clock, store: Store | None = None) -> MarketData:
+    """The provider of these settings; with a store, its requests are counted together with other processes'."""
     from zerogex.providers.tradestation.client import TradeStation
 
-    return TradeStation(_feed_config(loaded), clock)
+    return TradeStation(_feed_config(loaded), clock, None if store is None else store.request_quotas)
 
 
 def _feed_config(loaded: Loaded) -> TradeStationConfig:

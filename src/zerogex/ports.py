@@ -156,12 +156,38 @@ class KeyStore(Protocol):
         """Remember that a key was used now."""
 
 
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What became of a wish to send a request."""
+
+    granted_at: datetime | None = None  # by the counter's clock; None: not yet
+    wait_s: float = 0.0  # until the window has room
+    banned_s: float = 0.0  # until the vendor's own ban ends
+
+
+class RequestQuotas(Protocol):
+    """A vendor account's requests, counted for all its processes.  Calls block; raise StoreError while away."""
+
+    def take(self, account: str, resource: str, requests: int, window_s: float) -> Turn:
+        """Send now, and be counted, if fewer than `requests` were sent in the last `window_s`; or how long to wait."""
+
+    def settle(self, account: str, resource: str, granted_at: datetime) -> None:
+        """The answer of a granted request is there: it was sent by now at the latest."""
+
+    def ban(self, account: str, resource: str, seconds: float) -> None:
+        """Nobody of the account asks for this resource before that."""
+
+
 class Store(Protocol):
     """Durable memory.  Calls block; asyncio callers use `asyncio.to_thread`.  All are safe from several threads."""
 
     @property
     def api_keys(self) -> KeyStore:
         """Who may ask over the network."""
+
+    @property
+    def request_quotas(self) -> RequestQuotas:
+        """What all processes of a vendor account have sent."""
 
     def feed_state(self) -> FeedState | None:
         """Where this database's data comes from; None before the first ingest."""

@@ -94,7 +94,7 @@ async def _fill(
     )
     line = ProgressLine()
     with app.open_store(loaded, migrate=True) as store:
-        market = app.market_data(loaded, clock)
+        market = app.market_data(loaded, clock, store)
         alive = asyncio.create_task(line.keep_alive())
         try:
             results += await BackfillEngine(market, store, clock, config, line.show).run()

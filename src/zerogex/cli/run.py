@@ -51,7 +51,7 @@ async def _ingest(loaded: Loaded) -> None:
     clock = await app.market_clock(loaded)
     settings = loaded.settings
     with measure.meter_of(settings, "ingest") as meter, app.open_store(loaded, migrate=True, spool=True) as store:
-        market = app.market_data(loaded, clock)
+        market = app.market_data(loaded, clock, store)
         measure.watch_vendor(market, meter)
         measured = measure.measured_store(store, meter, settings.zerogex_home / "spool" / store.config.dbname)
         engine = IngestEngine(market, measured, clock, app.ingest_config(settings), meter)

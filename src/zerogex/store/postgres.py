@@ -30,6 +30,7 @@ from zerogex.store.connections import Connection, ConnectionPool
 from zerogex.store.failures import Refused, in_our_words, is_connection_lost, is_no_partition
 from zerogex.store.locks import WriterLocks
 from zerogex.store.notices import Listeners, payload
+from zerogex.store.request_quotas import RequestQuotaTable
 from zerogex.store.spool import Spool, SpoolFile
 from zerogex.store.sql import api_queries, queries, statement
 
@@ -57,6 +58,7 @@ class PostgresStore:
         self._days = minutes.DayPartitions()
         self._on_step = on_step
         self.api_keys = ApiKeyTable(self._do)
+        self.request_quotas = RequestQuotaTable(self._do)
         self._writer = f"{os.getpid()}-{uuid4().hex}"  # whose memory the latest rows mirror
 
     # --- the schema ---

@@ -24,7 +24,9 @@ CREATE TABLE feed_state (
     market_anchor timestamptz,
     wall_anchor   timestamptz,
     speed         double precision NOT NULL DEFAULT 1 CHECK (speed > 0 AND speed < 'Infinity'),
-    announced_at  timestamptz NOT NULL DEFAULT now()
+    announced_at  timestamptz NOT NULL DEFAULT now(),
+    trouble       text,
+    trouble_since timestamptz
 );
 
 CREATE TABLE writers (
@@ -220,6 +222,7 @@ CREATE TABLE gex_summary (
     notes                    jsonb NOT NULL,
     code_version             text NOT NULL,
     created_at               timestamptz NOT NULL DEFAULT now(),
+    spot_age_s               double precision CHECK (spot_age_s BETWEEN -1e300 AND 1e300),
     chain_version            integer CHECK (chain_version >= 0),
     PRIMARY KEY (underlying, timestamp),
     CONSTRAINT gex_summary_numbers CHECK (
@@ -888,6 +891,18 @@ SELECT sum_flow_of_minute(minute.underlying, minute.timestamp)
 FROM flow_span(NULL, NULL, 1) AS newest JOIN flow_minutes AS minute USING (underlying, trading_day)
 ORDER BY minute.underlying, minute.timestamp;
 
+-- What the feed's faults need to be known by every process: requests to the vendor counted for the whole account,
+-- why the feed cannot be heard, and how old the price was that an analysis stands on.
+
+CREATE TABLE vendor_requests (
+    account       text NOT NULL,
+    resource      text NOT NULL,
+    sent          timestamptz[] NOT NULL DEFAULT '{}',
+    blocked_until timestamptz NOT NULL DEFAULT '-infinity',
+    granted       boolean NOT NULL DEFAULT false,
+    PRIMARY KEY (account, resource)
+);
+
 INSERT INTO schema_migrations (version, name) VALUES
     (1, '0001_minutes'),
     (2, '0002_analysis'),
@@ -895,6 +910,7 @@ INSERT INTO schema_migrations (version, name) VALUES
     (4, '0004_api_keys'),
     (5, '0005_data_gaps'),
     (6, '0006_flow_sums'),
+    (7, '0007_feed_faults'),
     (8, '0008_chain_versions');
 
 COMMIT;

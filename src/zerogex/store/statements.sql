@@ -104,6 +104,35 @@ SELECT epoch, holder FROM writers WHERE underlying = %(underlying)s FOR SHARE
 -- Where this database's data comes from.
 SELECT provider, simulated, market_anchor, wall_anchor, speed FROM feed_state
 
+-- take_request --
+-- Let one request to the vendor pass, or say how long to wait: atomic for all processes of an account, by our own clock.
+INSERT INTO vendor_requests AS old (account, resource, sent, granted)
+VALUES (%(account)s, %(resource)s, ARRAY[clock_timestamp()], true)
+ON CONFLICT (account, resource) DO UPDATE SET (sent, granted) = (
+    SELECT CASE WHEN free THEN recent || instant ELSE recent END, free
+    FROM (SELECT recent, instant,
+                 cardinality(recent) < %(requests)s AND old.blocked_until <= instant AS free
+          FROM (SELECT clock_timestamp() AS instant,
+                       ARRAY(SELECT at FROM unnest(old.sent) AS at
+                             WHERE at > clock_timestamp() - make_interval(secs => %(window_s)s)
+                             ORDER BY at) AS recent) AS log) AS asked)
+RETURNING CASE WHEN granted THEN sent[cardinality(sent)] END,
+    greatest(extract(epoch FROM sent[greatest(cardinality(sent) - %(requests)s + 1, 1)]
+                                + make_interval(secs => %(window_s)s) - clock_timestamp()), 0)::float8,
+    CASE WHEN isfinite(blocked_until)
+         THEN greatest(extract(epoch FROM blocked_until - clock_timestamp()), 0)::float8 ELSE 0 END
+
+-- settle_request --
+-- The answer is there: the request reached the vendor by now, and its place in the window counts from here.
+UPDATE vendor_requests SET sent = array_replace(sent, %(granted_at)s, clock_timestamp())
+WHERE account = %(account)s AND resource = %(resource)s
+
+-- ban_requests --
+-- The vendor said when to come back: no process of the account asks before.
+INSERT INTO vendor_requests AS old (account, resource, blocked_until)
+VALUES (%(account)s, %(resource)s, clock_timestamp() + make_interval(secs => %(seconds)s))
+ON CONFLICT (account, resource) DO UPDATE SET blocked_until = greatest(old.blocked_until, excluded.blocked_until)
+
 -- lock_feed_state --
 -- Announcements one after another.
 LOCK TABLE feed_state IN SHARE ROW EXCLUSIVE MODE

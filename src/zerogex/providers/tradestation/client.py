@@ -17,7 +17,7 @@ from zerogex.domain.bar import OptionBar, UnderlyingBar
 from zerogex.domain.contract import OptionContract, OptionKind
 from zerogex.domain.quote import OptionQuote, UnderlyingQuote
 from zerogex.errors import BadPayload, RateLimited, Unavailable
-from zerogex.ports import ChainWindow, FeedEvent
+from zerogex.ports import ChainWindow, FeedEvent, RequestQuotas
 from zerogex.providers.tradestation import parse, wire
 from zerogex.providers.tradestation.auth import Credentials
 from zerogex.providers.tradestation.bars import BarMerge
@@ -27,7 +27,7 @@ from zerogex.providers.tradestation.connection import F, StreamRequest
 from zerogex.providers.tradestation.history import History, session_template
 from zerogex.providers.tradestation.http import Rest, open_client
 from zerogex.providers.tradestation.listings import Listings
-from zerogex.providers.tradestation.quota import Governor
+from zerogex.providers.tradestation.quota import Governor, SharedQuota, account_of
 from zerogex.providers.tradestation.snapshots import Snapshots
 from zerogex.providers.tradestation.streams import Place, Starved, Streams
 from zerogex.providers.tradestation.symbols import in_path, listing_symbol, our_symbol, vendor_symbol
@@ -56,13 +56,15 @@ class TradeStation:
 
     name = "tradestation"
 
-    def __init__(self, config: TradeStationConfig, clock: Clock) -> None:
+    def __init__(self, config: TradeStationConfig, clock: Clock, quotas: RequestQuotas | None = None) -> None:
+        """`quotas` counts requests together with the account's other processes."""
         self.on_event: Callable[[FeedEvent], None] = lambda event: None
         self._config = config
         self._clock = clock
         self._http = open_client(config)
         self._credentials = Credentials(config, self._http)
-        self._governor = Governor(patience_s=config.request_timeout_s)
+        shared = SharedQuota(quotas, account_of(config.client_id, config.api_url)) if quotas is not None else None
+        self._governor = Governor(config.request_timeout_s, shared=shared)
         self.rest = Rest(config, self._http, self._credentials, self._governor, self._limited)
         self.streams = Streams(config, self._http, self._credentials, self._governor, clock, self._emit)
         self._listings = Listings(self.rest, clock)
@@ -152,6 +154,7 @@ class TradeStation:
         """End every stream and connection."""
         await self.streams.aclose()
         await self._credentials.aclose()
+        await self._governor.aclose()
         await self._http.aclose()
 
     def _now(self) -> datetime:

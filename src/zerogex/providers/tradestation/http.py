@@ -60,7 +60,7 @@ class Rest:
         failure: ProviderError
         attempt = 0
         while True:
-            await self._governor.admit(group)
+            place = await self._governor.admit(group)
             try:
                 return await self._measured(path, group, subject, params)
             except RateLimited as error:
@@ -72,6 +72,8 @@ class Rest:
             except Unavailable as error:
                 failure = error
                 pause = random.uniform(0.0, self._pause(attempt))
+            finally:
+                self._governor.answered(group, place)
             if attempt >= self._config.retry_attempts:
                 raise failure
             attempt += 1
@@ -96,7 +98,9 @@ class Rest:
         status, headers, body = await self._fetch(path, group, params, token)
         if status == 401:
             token = await self._credentials.refused(token)
+            place = await self._governor.admit(group)  # the refused request counted, too
             status, headers, body = await self._fetch(path, group, params, token)
+            self._governor.answered(group, place)
         if status == 200:
             self._governor.ban(group, answers.spent_s(headers))
             if (quota := answers.announced(headers)) is not None:

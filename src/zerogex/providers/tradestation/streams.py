@@ -311,7 +311,6 @@ class Streams:
             await answer.aclose()
 
     async def _ask(self, request: StreamRequest[F]) -> tuple[httpx2.Response, str]:
-        await self._governor.admit(request.group)
         token = await self._credentials.token()
         answer = await self._send(request, token)
         if answer.status_code == 401:
@@ -321,6 +320,7 @@ class Streams:
         return answer, token
 
     async def _send(self, request: StreamRequest[F], token: str) -> httpx2.Response:
+        place = await self._governor.admit(request.group)
         ready = self._http.build_request(
             "GET",
             self._config.api_url + request.path,
@@ -336,6 +336,8 @@ class Streams:
             raise Unavailable(f"TradeStation stream {request.name}: no answer within {limit:g} s") from None
         except (httpx2.HTTPError, OSError) as error:
             raise Unavailable(f"TradeStation stream {request.name}: {trouble(error)}") from None
+        finally:
+            self._governor.answered(request.group, place)
 
     async def _refusal(self, request: StreamRequest[F], answer: httpx2.Response) -> Exception:
         body = bytearray()
