@@ -87,6 +87,17 @@ def test_every_payload_says_how_old_it_is(served: Served, http: httpx2.Client, v
     assert said["computed_at"] == "2026-02-20T17:00:00Z"
 
 
+def test_a_stalled_underlying_makes_its_exposures_stale_until_it_is_heard(served: Served, http: httpx2.Client) -> None:
+    row = served.publish(700.0)
+    stalled = served.publish(700.0, coverage=row["coverage"] | {"spot_age_s": 90.0})
+    found = wait_for(http, "/SPY/summary", lambda answer: answer["spot_stale"])
+    assert (found["state"], found["stale"], found["spot"]) == ("stale", True, stalled["spot"])
+    assert found["spot_age_seconds"] >= 90.0 > found["age_seconds"]
+    served.publish(701.0)
+    found = wait_for(http, "/SPY/summary", lambda answer: not answer["spot_stale"])
+    assert (found["state"], found["stale"]) == ("simulated", False)
+
+
 def test_a_symbol_may_be_written_small(served: Served, http: httpx2.Client) -> None:
     served.publish()
     assert wait_for(http, "/spy/summary")["underlying"] == "SPY"

@@ -70,7 +70,7 @@ def analysis(seed: int = 1, **changes: Any) -> Analysis:
         put_call_ratio_oi=2.0,
         put_call_ratio_volume=None,
         expected_move=ExpectedMove(date(2026, 2, 20), 40.5, 0.15, None, 0.002),
-        coverage=Coverage(160, 160, 150, 10**6, 9 * 10**5, 90.0, {"mid": 150}, {"no_quote": 10}, 1.5),
+        coverage=Coverage(160, 160, 150, 10**6, 9 * 10**5, 90.0, {"mid": 150}, {"no_quote": 10}, 1.5, 90.0),
         by_strike=table(8, seed, expiration=False),
         by_expiration=table(2, seed, strike=False),
         by_cell=table(8, seed),
@@ -104,7 +104,7 @@ def test_an_analysis_is_stored_number_for_number(store: PostgresStore, database:
     assert [pain["strike"] for pain in row["max_pain_by_expiration"]] == [5000, 5010]
     assert (row["put_call_ratio_oi"], row["put_call_ratio_volume"]) == (2.0, None)
     assert (row["expected_move"], row["expected_move_straddle"]) == (40.5, None)
-    assert (row["coverage_pct"], row["stale_s"], row["contracts_used"]) == (90.0, 1.5, 150)
+    assert (row["coverage_pct"], row["stale_s"], row["spot_age_s"], row["contracts_used"]) == (90.0, 1.5, 90.0, 150)
     assert row["iv_failures"] == {"no_quote": 10}
     assert row["forwards"][0]["forward"] == 5030.5
     assert row["notes"] == ["one strike left out"]

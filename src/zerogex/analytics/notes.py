@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from zerogex.analytics.coverage import is_spot_stale, spot_age_s
 from zerogex.analytics.valuation import Valuation, adjusted
 from zerogex.domain.chain import OptionChain
 from zerogex.domain.exposure import Profile, Totals
 from zerogex.domain.iv import IvSource
-
-STALE_SPOT_S = 60.0
 
 
 def notes(chain: OptionChain, live: OptionChain, counted: OptionChain, valuation: Valuation, greeks: str,
@@ -84,10 +83,9 @@ def _carried(counted: OptionChain, valuation: Valuation) -> str | None:
 
 
 def _stale_spot(chain: OptionChain) -> str | None:
-    if chain.spot_time is None or not np.isfinite(chain.spot):
-        return None
-    age = (chain.as_of - chain.spot_time).total_seconds()
-    return f"The spot is {age:,.0f} s older than the chain." if age > STALE_SPOT_S else None
+    age_s = spot_age_s(chain)
+    stale = np.isfinite(chain.spot) and is_spot_stale(age_s, chain.as_of)
+    return f"The spot is {age_s:,.0f} s older than the chain." if stale else None
 
 
 def _settled(chain: OptionChain, live: OptionChain) -> str | None:

@@ -182,6 +182,7 @@ class Coverage:
     iv_sources: dict[str, int]  # api, mid, last, default, vendor …
     iv_failures: dict[str, int]  # by IvStatus label
     stale_s: float  # age of the youngest quote at `as_of`, seconds
+    spot_age_s: float = 0.0  # how much older than `as_of` the spot is, seconds
     excluded_adjusted: int = 0  # contracts with a non-standard deliverable, never valued
 
 

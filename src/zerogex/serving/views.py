@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from zerogex.analytics import coverage
 from zerogex.clock import Clock
 from zerogex.domain.bar import MinuteBar
 from zerogex.domain.calendar import Session, is_session, next_session, session_at, session_open, trading_date
@@ -74,17 +75,35 @@ def age_seconds(document: Document, moment: Moment) -> float | None:
     return round(max((moment.now - datetime.fromisoformat(stamp)).total_seconds() + before, 0.0), 3)
 
 
+def spot_age_seconds(document: Document, moment: Moment) -> float | None:
+    """Market seconds since the spot of the document was true; None where it does not say."""
+    stamp = document.get("data_timestamp")
+    if not isinstance(stamp, str):
+        return None
+    before = (document.get("coverage") or {}).get("spot_age_s") or 0.0
+    return round(max((moment.now - datetime.fromisoformat(stamp)).total_seconds() + before, 0.0), 3)
+
+
+def is_spot_stale(document: Document, moment: Moment) -> bool:
+    """Whether the spot was too old for its session when the document was computed: the underlying stalls."""
+    age_s, stamp = (document.get("coverage") or {}).get("spot_age_s"), document.get("data_timestamp")
+    if not age_s or not isinstance(stamp, str):
+        return False
+    return coverage.is_spot_stale(age_s, datetime.fromisoformat(stamp), moment.speed)
+
+
 def state(document: Document, moment: Moment) -> str:
     """One word for how far to trust the numbers as of now: live, delayed, stale, closed, replay or simulated.
 
     Old data is `closed` outside the regular session, where options do not trade, and `stale`
-    inside it, whatever the feed; only fresh data is named after its feed.  An answer as of a past
-    instant is a `replay`.
+    inside it, whatever the feed; only fresh data is named after its feed.  Options that go on while
+    their underlying stalls are old data, too: the exposures stand at a price that is no longer the
+    market's.  An answer as of a past instant is a `replay`.
     """
     if document.get("as_of"):
         return "replay"
     age = age_seconds(document, moment)
-    if age is None or age > moment.stale_after_s:
+    if age is None or age > moment.stale_after_s or is_spot_stale(document, moment):
         return "stale" if moment.session is Session.REGULAR else "closed"
     if document.get("replay"):
         return "replay"
@@ -129,6 +148,8 @@ def clock_face(document: Document, moment: Moment) -> dict[str, Any]:
         "market_time": moment.now,
         "clock_speed": moment.speed,
         "age_seconds": age_seconds(document, moment),
+        "spot_age_seconds": spot_age_seconds(document, moment),
+        "spot_stale": is_spot_stale(document, moment),
         "session": moment.session.value,
         "next_open": moment.next_open,
         "state": word,

@@ -65,6 +65,7 @@ def summary(analysis: Analysis, timestamp: datetime) -> dict[str, Any]:
         "open_interest_used": coverage.open_interest_used,
         "coverage_pct": coverage.pct,
         "stale_s": coverage.stale_s,
+        "spot_age_s": coverage.spot_age_s,
         "excluded_adjusted": coverage.excluded_adjusted,
         "iv_sources": _json(coverage.iv_sources),
         "iv_failures": _json(coverage.iv_failures),

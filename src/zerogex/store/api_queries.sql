@@ -22,7 +22,7 @@ SELECT timestamp, data_timestamp, spot, net_gex, call_gex, put_gex, gross_gex, g
        vanna_exposure, charm_exposure, vega_exposure, volume_gex, gamma_flip, gamma_flip_status, call_wall, put_wall,
        max_gamma_strike, max_pain, max_pain_expiration, put_call_ratio_oi, put_call_ratio_volume,
        expected_move, expected_move_atm_iv, call_open_interest, put_open_interest, call_volume, put_volume,
-       coverage_pct, contracts, contracts_used, stale_s, dealer_model, simulated
+       coverage_pct, contracts, contracts_used, stale_s, spot_age_s, dealer_model, simulated
 FROM steps
 ORDER BY timestamp
 LIMIT %(limit)s

@@ -15,7 +15,7 @@ SELECT newest.underlying, timestamp, data_timestamp, spot, net_gex, call_gex, pu
        gamma_flip, gamma_flip_status, gamma_flip_reason, call_wall, put_wall, max_gamma_strike,
        max_pain, max_pain_expiration, put_call_ratio_oi, put_call_ratio_volume, expected_move,
        dex, vanna_exposure, charm_exposure, vega_exposure, volume_gex,
-       contracts, contracts_used, coverage_pct, stale_s, dealer_model, rate, simulated, code_version, created_at
+       contracts, contracts_used, coverage_pct, stale_s, spot_age_s, dealer_model, rate, simulated, code_version, created_at
 FROM known CROSS JOIN LATERAL (
     SELECT * FROM gex_summary
     WHERE gex_summary.underlying = known.underlying

@@ -466,8 +466,8 @@ INSERT INTO gex_summary AS old (
     max_gamma_margin, level_variants, max_pain, max_pain_root, max_pain_expiration, max_pain_payout,
     max_pain_by_expiration, put_call_ratio_oi, put_call_ratio_volume, expected_move, expected_move_expiration,
     expected_move_atm_iv, expected_move_straddle, expected_move_years, contracts, contracts_live,
-    contracts_used, open_interest, open_interest_used, coverage_pct, stale_s, excluded_adjusted, iv_sources,
-    iv_failures, forwards, notes, code_version)
+    contracts_used, open_interest, open_interest_used, coverage_pct, stale_s, spot_age_s,
+    excluded_adjusted, iv_sources, iv_failures, forwards, notes, code_version)
 VALUES (
     %(underlying)s, %(timestamp)s, %(data_timestamp)s, %(spot)s, %(dealer_model)s, %(greeks)s, %(rate)s,
     %(simulated)s, %(delayed)s, %(call_gex)s, %(put_gex)s, %(net_gex)s, %(gross_gex)s,
@@ -480,8 +480,8 @@ VALUES (
     %(max_pain_payout)s, %(max_pain_by_expiration)s, %(put_call_ratio_oi)s, %(put_call_ratio_volume)s,
     %(expected_move)s, %(expected_move_expiration)s, %(expected_move_atm_iv)s, %(expected_move_straddle)s,
     %(expected_move_years)s, %(contracts)s, %(contracts_live)s, %(contracts_used)s, %(open_interest)s,
-    %(open_interest_used)s, %(coverage_pct)s, %(stale_s)s, %(excluded_adjusted)s, %(iv_sources)s,
-    %(iv_failures)s, %(forwards)s, %(notes)s, %(code_version)s)
+    %(open_interest_used)s, %(coverage_pct)s, %(stale_s)s, %(spot_age_s)s, %(excluded_adjusted)s,
+    %(iv_sources)s, %(iv_failures)s, %(forwards)s, %(notes)s, %(code_version)s)
 ON CONFLICT (underlying, timestamp) DO UPDATE SET
     data_timestamp = excluded.data_timestamp, spot = excluded.spot, dealer_model = excluded.dealer_model,
     greeks = excluded.greeks, rate = excluded.rate, simulated = excluded.simulated, delayed = excluded.delayed,
@@ -509,7 +509,7 @@ ON CONFLICT (underlying, timestamp) DO UPDATE SET
     expected_move_years = excluded.expected_move_years, contracts = excluded.contracts,
     contracts_live = excluded.contracts_live, contracts_used = excluded.contracts_used,
     open_interest = excluded.open_interest, open_interest_used = excluded.open_interest_used,
-    coverage_pct = excluded.coverage_pct, stale_s = excluded.stale_s,
+    coverage_pct = excluded.coverage_pct, stale_s = excluded.stale_s, spot_age_s = excluded.spot_age_s,
     excluded_adjusted = excluded.excluded_adjusted, iv_sources = excluded.iv_sources,
     iv_failures = excluded.iv_failures, forwards = excluded.forwards, notes = excluded.notes,
     code_version = excluded.code_version,
@@ -525,7 +525,7 @@ WHERE (old.data_timestamp, old.spot, old.dealer_model, old.greeks, old.rate, old
        old.max_pain_by_expiration, old.put_call_ratio_oi, old.put_call_ratio_volume, old.expected_move,
        old.expected_move_expiration, old.expected_move_atm_iv, old.expected_move_straddle,
        old.expected_move_years, old.contracts, old.contracts_live, old.contracts_used, old.open_interest,
-       old.open_interest_used, old.coverage_pct, old.stale_s, old.excluded_adjusted, old.iv_sources,
+       old.open_interest_used, old.coverage_pct, old.stale_s, old.spot_age_s, old.excluded_adjusted, old.iv_sources,
        old.iv_failures, old.forwards, old.notes, old.code_version)
     IS DISTINCT FROM
       (excluded.data_timestamp, excluded.spot, excluded.dealer_model, excluded.greeks, excluded.rate,
@@ -542,7 +542,7 @@ WHERE (old.data_timestamp, old.spot, old.dealer_model, old.greeks, old.rate, old
        excluded.expected_move, excluded.expected_move_expiration, excluded.expected_move_atm_iv,
        excluded.expected_move_straddle, excluded.expected_move_years, excluded.contracts,
        excluded.contracts_live, excluded.contracts_used, excluded.open_interest, excluded.open_interest_used,
-       excluded.coverage_pct, excluded.stale_s, excluded.excluded_adjusted, excluded.iv_sources,
+       excluded.coverage_pct, excluded.stale_s, excluded.spot_age_s, excluded.excluded_adjusted, excluded.iv_sources,
        excluded.iv_failures, excluded.forwards, excluded.notes, excluded.code_version)
 RETURNING underlying
 

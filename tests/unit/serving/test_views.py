@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from zerogex.analytics.coverage import is_spot_stale
 from zerogex.clock import ManualClock, ScaledClock
 from zerogex.serving import views
 from zerogex.serving.views import Moment
@@ -47,6 +49,8 @@ def test_a_clock_behind_the_data_gives_age_zero() -> None:
         ("stale", NOON + timedelta(seconds=40), {}, False),
         ("stale", NOON + timedelta(seconds=40), {"simulated": True}, True),
         ("stale", NOON, {"data_timestamp": None}, False),
+        ("stale", NOON, {"coverage": {"stale_s": 0.5, "spot_age_s": 61.0}}, False),
+        ("live", NOON, {"coverage": {"stale_s": 0.5, "spot_age_s": 59.0}}, False),
         ("closed", SATURDAY, {}, False),
         ("closed", SATURDAY, {"simulated": True}, True),
     ],
@@ -58,6 +62,23 @@ def test_the_state_is_one_word(word: str, now: datetime, change: dict, simulated
 def test_patience_with_old_data_follows_the_speed_of_a_simulated_clock() -> None:
     fast = Moment.of(ScaledClock(NOON, datetime.now(UTC), speed=60.0), 30.0, True)
     assert fast.stale_after_s == 1800.0
+
+
+def test_a_spot_that_stalls_is_told_with_its_age_and_a_fast_market_gets_two_real_seconds() -> None:
+    stalled = DOCUMENT | {"coverage": {"stale_s": 0.5, "spot_age_s": 130.0}}
+    face = views.clock_face(stalled, moment(NOON + timedelta(seconds=5)))
+    assert (face["state"], face["stale"], face["spot_stale"], face["spot_age_seconds"]) == ("stale", True, True, 137.0)
+    face = views.clock_face(DOCUMENT, moment(NOON))
+    assert (face["spot_stale"], face["spot_age_seconds"]) == (False, 2.0)
+    assert not views.is_spot_stale(stalled, replace(moment(NOON), speed=120.0))
+
+
+@pytest.mark.parametrize(
+    ("hour", "age_s", "stale"),
+    [(13, 299.0, False), (13, 301.0, True), (15, 61.0, True), (22, 299.0, False), (22, 301.0, True), (3, 1e6, False)],
+)
+def test_how_old_a_spot_may_be_follows_the_session(hour: int, age_s: float, stale: bool) -> None:
+    assert is_spot_stale(age_s, NOON.replace(hour=hour)) is stale
 
 
 def test_numbers_without_a_database_are_stale_whatever_their_state() -> None:

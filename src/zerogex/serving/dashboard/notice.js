@@ -23,6 +23,9 @@ export function trouble({ link, summary, problem, face, empty, at }) {
   if (problem) {
     return { tone: problem.code === "waiting_for_data" ? "calm" : "warn", what: problem.detail, todo: problem.hint };
   }
+  if (summary && face?.spot_stale && face.session === "regular") {
+    return { tone: "warn", what: `The price of ${summary.underlying} is ${f.age(face.spot_age_seconds)} old, its options go on.`, todo: "Exposures and levels stand at that price until the underlying is heard again; ingest asks for it by itself." };
+  }
   if (summary && face?.state === "stale") {
     return { tone: "warn", what: `The data is ${f.age(face.age_seconds)} old.`, todo: "The market is open, but nothing new arrives: see that `zerogex ingest` and `zerogex analyze` run." };
   }

@@ -83,6 +83,7 @@ function coverage(home, { summary }) {
     ["Greeks, dealers", `${words(summary.greeks)}, ${words(summary.dealer_model)} (assumed)`],
     ["Adjusted, left out", f.count(c.excluded_adjusted)],
     ["Newest quote", `${f.age(c.stale_s)} before the analysis`],
+    ["Spot", c.spot_age_s ? `${f.age(c.spot_age_s)} older than the analysis` : "of the analysis"],
     ["Notes", summary.notes?.length ? summary.notes.join(" ") : "none"],
   ];
   facts(home, pairs);

@@ -1,0 +1,48 @@
+"""A feed that goes on in part: the underlying stalls (F34), single contracts fall silent (F14)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from faults.rig import Rig, rig, until
+from zerogex.clock import ScaledClock
+from zerogex.serving.views import Moment, clock_face
+from zerogex.store.config import DatabaseConfig
+
+SPEED = 30.0
+
+
+def live(run: Rig) -> dict[str, Any]:
+    """The newest live analysis with the face that the API gives it."""
+    payload = run.store.live("SPY")
+    document: dict[str, Any] = msgspec.json.decode(payload) if payload else {}
+    clock = run.clock
+    assert isinstance(clock, ScaledClock)
+    return document | clock_face(document, Moment.of(clock, 30.0, True)) if document else {}
+
+
+async def test_an_underlying_that_stalls_marks_its_exposures_and_recovers(
+    database: DatabaseConfig, tmp_path: Path, seed: int
+) -> None:
+    """F34: options go on while SPY says nothing: GEX stays where it was, marked stale, until SPY is heard again."""
+    async with rig(database, tmp_path / "spool", seed=seed, speed=SPEED) as run:
+        await until(lambda: live(run).get("state") == "simulated")
+        run.switch(mute=["SPY"], bars_error="Switched off")  # neither the stream nor its history
+        await until(lambda: live(run)["spot_stale"])
+        stalled = live(run)
+        assert (stalled["state"], stalled["stale"]) == ("stale", True)
+        assert stalled["age_seconds"] < 60.0, "the options are fresh"
+        assert any("The spot is" in note for note in stalled["notes"])
+        prices = set()
+        for _ in range(5):
+            await until(lambda seen=stalled["data_timestamp"]: live(run)["data_timestamp"] != seen)
+            stalled = live(run)
+            prices.add(stalled["spot"])
+            assert stalled["spot_stale"]
+        assert len(prices) == 1, "no other price is put in its place"
+        run.calm()
+        await until(lambda: live(run)["state"] == "simulated")
+        assert not live(run)["spot_stale"] and live(run)["spot"] not in prices
