@@ -108,6 +108,12 @@ def test_cells_through_the_day_are_the_stored_analyses(market: Served) -> None:
     assert said["spots"] == list(SPOTS.values())
     for line, ago in zip(said["net_gex"], SPOTS, strict=True):
         assert sum(line) == pytest.approx(analyze(past_chain(ago)).totals.net_gex, rel=1e-9)
+    named = "2026-02-20,2026-02-27,2026-03-20"
+    of_cells = body(market, "/SPY/heatmap", by="time", resolution="1m", measures="net_gex", expirations=named)
+    assert of_cells["strikes"] == said["strikes"]
+    assert [sum(line) for line in of_cells["net_gex"]] == pytest.approx([sum(line) for line in said["net_gex"]])
+    nearest = body(market, "/SPY/heatmap", by="time", resolution="1m", measures="call_gex", expirations="2026-02-20")
+    assert 0 < sum(nearest["call_gex"][0]) < analyze(past_chain(next(iter(SPOTS)))).totals.call_gex
     early = body(market, "/SPY/heatmap", by="time", resolution="1m", as_of=iso(NOON - 4 * MINUTE))
     assert len(early["times"]) == 0 or early["times"][-1] < iso(NOON - 4 * MINUTE)
 

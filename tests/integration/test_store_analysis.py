@@ -34,7 +34,9 @@ from zerogex.domain.exposure import (
 )
 from zerogex.domain.finding import Finding, FindingKind, Severity
 from zerogex.ports import Notice
+from zerogex.store import migrate
 from zerogex.store.config import DatabaseConfig
+from zerogex.store.embedded import EmbeddedServer
 from zerogex.store.postgres import PostgresStore
 from zerogex.store.sql import queries
 
@@ -157,6 +159,49 @@ def test_a_new_reading_of_a_minute_replaces_all_its_cells(store: PostgresStore, 
     with psycopg.connect(**database.parameters()) as connection:
         assert connection.execute("SELECT count(*) FROM gex_calculations").fetchone() == (3,)
     assert history(store)[0]["spot"] == 5013.0
+
+
+def two_expirations(seed: int) -> ExposureTable:
+    """Four strikes, each on both expirations."""
+    whole = table(8, seed)
+    assert whole.strike is not None
+    return replace(whole, strike=np.repeat(whole.strike[:4], 2))
+
+
+def by_strike(database: DatabaseConfig, source: str) -> list[tuple[Any, ...]]:
+    """Exposures by minute and strike, each rounded where the order of a sum shows."""
+    names = ", ".join(f"round(sum({name})::numeric, 3)" for name in TOTALS)
+    text = f"SELECT underlying, timestamp, strike, {names} FROM {source} GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
+    with psycopg.connect(**database.parameters()) as connection:
+        return connection.execute(text).fetchall()  # type: ignore[arg-type]
+
+
+def test_strikes_are_the_cells_of_all_expirations(store: PostgresStore, database: DatabaseConfig) -> None:
+    for minute in range(3):
+        store.write_analysis(analysis(by_cell=two_expirations(minute)), MINUTE + timedelta(minutes=minute))
+    store.write_analysis(analysis(spot=5013.0, by_cell=two_expirations(9)), MINUTE)  # a new reading of the first
+    stored = by_strike(database, "gex_strikes")
+    assert stored == by_strike(database, "gex_calculations")
+    assert len(stored) == 12
+    store.forget_after(MINUTE + timedelta(minutes=1))
+    assert by_strike(database, "gex_strikes") == stored[:4]
+
+
+def test_the_cells_of_an_older_database_are_summed_by_the_migration(
+    store: PostgresStore, database: DatabaseConfig, postgres_server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.write_analysis(analysis(by_cell=two_expirations(1)), MINUTE)
+    older, known = postgres_server.config("cells_of_version_5"), migrate.migrations()
+    monkeypatch.setattr(migrate, "migrations", lambda: known[:5])
+    migrate.migrate(older)
+    monkeypatch.undo()
+    with psycopg.connect(**database.parameters()) as out, psycopg.connect(**older.parameters()) as into:
+        into.execute("SELECT ensure_day('gex_calculations', '2026-02-20')")
+        rows = out.execute("SELECT * FROM gex_calculations").fetchall()
+        values = ", ".join(["%s"] * len(rows[0]))
+        into.cursor().executemany(f"INSERT INTO gex_calculations VALUES ({values})", rows)  # type: ignore[arg-type]
+    migrate.migrate(older)
+    assert by_strike(older, "gex_strikes") == by_strike(database, "gex_strikes")
 
 
 def test_the_live_analysis_comes_back_byte_for_byte(store: PostgresStore) -> None:

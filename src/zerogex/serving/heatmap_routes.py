@@ -16,7 +16,7 @@ from zerogex.serving.analyses import Analyses, Question, words_or_dates
 from zerogex.serving.asked import As, Asked, Day
 from zerogex.serving.board import Board
 from zerogex.serving.described import options
-from zerogex.serving.reading import Reader, Rows
+from zerogex.serving.reading import Columns, Reader
 from zerogex.serving.responses import encode, fingerprint
 from zerogex.serving.tables import Format, respond
 from zerogex.serving.time_routes import Resolution, Step, new_york_midnight
@@ -86,17 +86,20 @@ async def _through_day(
     day = day or trading_date(moment.now if question.as_of else _newest(entry.document, moment.now))
     begin = new_york_midnight(day)
     until = min(new_york_midnight(day + timedelta(days=1)), question.as_of or datetime.max.replace(tzinfo=begin.tzinfo))
-    rows = await reader.query(
-        "api_cells",
-        symbol=entry.symbol,
-        start=begin,
-        end=max(until, begin),
-        origin=begin,
-        step_s=step.step.total_seconds(),
-        expirations=words_or_dates(question.expirations, day),
-    )
-    matrices = _matrices(rows, measures)
-    newest = matrices["times"][-1] if rows else None
+    asked: dict[str, Any] = {
+        "symbol": entry.symbol,
+        "start": begin,
+        "end": max(until, begin),
+        "origin": begin,
+        "step_s": step.step.total_seconds(),
+        "measures": sorted({*measures, "net_gex"}),
+    }
+    if (expirations := words_or_dates(question.expirations, day)) is None:
+        columns = await reader.columns("api_strikes", **asked)
+    else:
+        columns = await reader.columns("api_cells", **asked, expirations=expirations)
+    matrices = _matrices(columns, measures)
+    newest = matrices["times"][-1] if matrices["times"] else None
     document = views.seen_from(entry.document or {}, entry.symbol, question.as_of, newest)
     body = views.head(document, moment) | {"underlying": entry.symbol, "by": "time", "day": day}
     return body | {"resolution": step.value, **matrices}
@@ -107,18 +110,19 @@ def _newest(document: views.Document | None, now: datetime) -> datetime:
     return datetime.fromisoformat(stamp) if isinstance(stamp, str) else now
 
 
-def _matrices(rows: Rows, measures: tuple[str, ...]) -> dict[str, Any]:
-    times = sorted({row["timestamp"] for row in rows})
-    strikes = sorted({row["strike"] for row in rows})
-    at_time = {time: place for place, time in enumerate(times)}
-    at_strike = {strike: place for place, strike in enumerate(strikes)}
-    spots: list[float | None] = [None] * len(times)
-    grids = {name: np.full((len(times), len(strikes)), np.nan) for name in measures}
-    for row in rows:
-        i, j = at_time[row["timestamp"]], at_strike[row["strike"]]
-        spots[i] = row["spot"]
-        for name, grid in grids.items():
-            grid[i, j] = row[name]
-    matrices = {name: [plain_list(line) for line in grid] for name, grid in grids.items()}
-    net = sum(abs(row["net_gex"]) for row in rows)
-    return {"times": times, "spots": spots, "strikes": strikes, "measures": list(measures), "net": net, **matrices}
+def _matrices(columns: Columns, measures: tuple[str, ...]) -> dict[str, Any]:
+    """Columns of rows in the order of time as matrices [time][strike]; `net` tells one answer from another."""
+    spots = dict(zip(columns["timestamp"], columns["spot"], strict=True))
+    at_time = {time: place for place, time in enumerate(spots)}
+    strikes, at_strike = np.unique(np.array(columns["strike"], float), return_inverse=True)
+    places = [at_time[time] for time in columns["timestamp"]], at_strike
+    matrices = {}
+    for name in measures:
+        grid = np.full((len(at_time), len(strikes)), np.nan)
+        grid[places] = columns[name]
+        matrices[name] = [plain_list(line) for line in grid]
+    net = float(np.abs(np.array(columns["net_gex"], float)).sum())
+    return {
+        "times": list(spots), "spots": list(spots.values()), "strikes": strikes.tolist(), "measures": list(measures),
+        "net": net, **matrices,
+    }  # fmt: skip

@@ -11,6 +11,7 @@ from zerogex.serving.problems import Problem
 
 T = TypeVar("T")
 Rows = list[dict[str, Any]]
+Columns = dict[str, tuple[Any, ...]]
 
 
 class Reader:
@@ -32,3 +33,8 @@ class Reader:
         """The rows of a named query as dictionaries."""
         columns, rows = await self.read(lambda: self.store.query(name, **parameters))
         return [dict(zip(columns, row, strict=True)) for row in rows]
+
+    async def columns(self, name: str, **parameters: Any) -> Columns:
+        """The same, column by column: for thousands of rows."""
+        names, rows = await self.read(lambda: self.store.query(name, **parameters))
+        return dict(zip(names, zip(*rows, strict=True), strict=True)) if rows else dict.fromkeys(names, ())

@@ -27,9 +27,36 @@ FROM steps
 ORDER BY timestamp
 LIMIT %(limit)s
 
+-- api_strikes --
+-- Exposures by minute and strike from start to before end, the last minute of each step; measures not asked for are NULL.
+-- symbol: underlying; start: first instant; end: instant after the last; origin: where steps begin; step_s: seconds; measures: names of columns
+WITH minutes AS (
+    SELECT DISTINCT ON (date_bin(make_interval(secs => %(step_s)s), timestamp, %(origin)s)) timestamp, spot
+    FROM gex_summary
+    WHERE underlying = %(symbol)s AND timestamp >= %(start)s AND timestamp < %(end)s
+    ORDER BY date_bin(make_interval(secs => %(step_s)s), timestamp, %(origin)s), timestamp DESC
+)
+SELECT strike.timestamp, minutes.spot, strike.strike::float8 AS strike,
+       CASE WHEN 'call_gex' = ANY(%(measures)s) THEN call_gex END AS call_gex,
+       CASE WHEN 'put_gex' = ANY(%(measures)s) THEN put_gex END AS put_gex,
+       CASE WHEN 'net_gex' = ANY(%(measures)s) THEN net_gex END AS net_gex,
+       CASE WHEN 'gross_gex' = ANY(%(measures)s) THEN gross_gex END AS gross_gex,
+       CASE WHEN 'gex_shares_per_dollar' = ANY(%(measures)s) THEN gex_shares_per_dollar END AS gex_shares_per_dollar,
+       CASE WHEN 'dex' = ANY(%(measures)s) THEN dex END AS dex,
+       CASE WHEN 'vanna_exposure' = ANY(%(measures)s) THEN vanna_exposure END AS vanna_exposure,
+       CASE WHEN 'charm_exposure' = ANY(%(measures)s) THEN charm_exposure END AS charm_exposure,
+       CASE WHEN 'vega_exposure' = ANY(%(measures)s) THEN vega_exposure END AS vega_exposure,
+       CASE WHEN 'volume_gex' = ANY(%(measures)s) THEN volume_gex END AS volume_gex,
+       CASE WHEN 'call_open_interest' = ANY(%(measures)s) THEN call_open_interest END AS call_open_interest,
+       CASE WHEN 'put_open_interest' = ANY(%(measures)s) THEN put_open_interest END AS put_open_interest,
+       CASE WHEN 'call_volume' = ANY(%(measures)s) THEN call_volume END AS call_volume,
+       CASE WHEN 'put_volume' = ANY(%(measures)s) THEN put_volume END AS put_volume
+FROM minutes JOIN gex_strikes AS strike ON strike.underlying = %(symbol)s AND strike.timestamp = minutes.timestamp
+ORDER BY strike.timestamp, strike.strike
+
 -- api_cells --
--- Exposures by minute and strike from start to before end, the last minute of each step; given expirations only, or all.
--- symbol: underlying; start: first instant; end: instant after the last; origin: where steps begin; step_s: seconds; expirations: dates, all if left out
+-- The same, over given expirations only.
+-- symbol: underlying; start: first instant; end: instant after the last; origin: where steps begin; step_s: seconds; measures: names of columns; expirations: dates
 WITH minutes AS (
     SELECT DISTINCT ON (date_bin(make_interval(secs => %(step_s)s), timestamp, %(origin)s)) timestamp, spot
     FROM gex_summary
@@ -37,15 +64,22 @@ WITH minutes AS (
     ORDER BY date_bin(make_interval(secs => %(step_s)s), timestamp, %(origin)s), timestamp DESC
 )
 SELECT cell.timestamp, min(minutes.spot) AS spot, cell.strike::float8 AS strike,
-       sum(call_gex) AS call_gex, sum(put_gex) AS put_gex, sum(net_gex) AS net_gex,
-       sum(gross_gex) AS gross_gex, sum(gex_shares_per_dollar) AS gex_shares_per_dollar, sum(dex) AS dex,
-       sum(vanna_exposure) AS vanna_exposure, sum(charm_exposure) AS charm_exposure,
-       sum(vega_exposure) AS vega_exposure, sum(volume_gex) AS volume_gex,
-       sum(call_open_interest)::bigint AS call_open_interest, sum(put_open_interest)::bigint AS put_open_interest,
-       sum(call_volume)::bigint AS call_volume, sum(put_volume)::bigint AS put_volume
+       CASE WHEN 'call_gex' = ANY(%(measures)s) THEN sum(call_gex) END AS call_gex,
+       CASE WHEN 'put_gex' = ANY(%(measures)s) THEN sum(put_gex) END AS put_gex,
+       CASE WHEN 'net_gex' = ANY(%(measures)s) THEN sum(net_gex) END AS net_gex,
+       CASE WHEN 'gross_gex' = ANY(%(measures)s) THEN sum(gross_gex) END AS gross_gex,
+       CASE WHEN 'gex_shares_per_dollar' = ANY(%(measures)s) THEN sum(gex_shares_per_dollar) END AS gex_shares_per_dollar,
+       CASE WHEN 'dex' = ANY(%(measures)s) THEN sum(dex) END AS dex,
+       CASE WHEN 'vanna_exposure' = ANY(%(measures)s) THEN sum(vanna_exposure) END AS vanna_exposure,
+       CASE WHEN 'charm_exposure' = ANY(%(measures)s) THEN sum(charm_exposure) END AS charm_exposure,
+       CASE WHEN 'vega_exposure' = ANY(%(measures)s) THEN sum(vega_exposure) END AS vega_exposure,
+       CASE WHEN 'volume_gex' = ANY(%(measures)s) THEN sum(volume_gex) END AS volume_gex,
+       CASE WHEN 'call_open_interest' = ANY(%(measures)s) THEN sum(call_open_interest)::bigint END AS call_open_interest,
+       CASE WHEN 'put_open_interest' = ANY(%(measures)s) THEN sum(put_open_interest)::bigint END AS put_open_interest,
+       CASE WHEN 'call_volume' = ANY(%(measures)s) THEN sum(call_volume)::bigint END AS call_volume,
+       CASE WHEN 'put_volume' = ANY(%(measures)s) THEN sum(put_volume)::bigint END AS put_volume
 FROM minutes JOIN gex_calculations AS cell ON cell.underlying = %(symbol)s AND cell.timestamp = minutes.timestamp
-WHERE cell.timestamp >= %(start)s AND cell.timestamp < %(end)s
-  AND (%(expirations)s::date[] IS NULL OR cell.expiration = ANY(%(expirations)s::date[]))
+WHERE cell.timestamp >= %(start)s AND cell.timestamp < %(end)s AND cell.expiration = ANY(%(expirations)s::date[])
 GROUP BY cell.timestamp, cell.strike
 ORDER BY cell.timestamp, cell.strike
 

@@ -288,6 +288,7 @@ class PostgresStore:
                     copy.write(cells)
                 connection.execute(statement("clear_cells"), key)
                 connection.execute(statement("insert_cells"), key)
+                connection.execute(statement("insert_strikes"), key)
                 connection.execute(statement("notify"), {"payload": payload("gex", analysis.underlying)})
 
         self._do(write)

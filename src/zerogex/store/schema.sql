@@ -609,6 +609,28 @@ CREATE TABLE flow_prints (
     PRIMARY KEY (underlying, trading_day, timestamp, option_symbol)
 );
 
+-- The cells of gex_calculations, all expirations summed: what a heat map through the day reads.
+CREATE TABLE gex_strikes (
+    underlying            text NOT NULL,
+    timestamp             timestamptz NOT NULL,
+    strike                numeric(12,4) NOT NULL,
+    call_gex              double precision NOT NULL,
+    put_gex               double precision NOT NULL,
+    net_gex               double precision NOT NULL,
+    gross_gex             double precision NOT NULL,
+    gex_shares_per_dollar double precision NOT NULL,
+    dex                   double precision NOT NULL,
+    vanna_exposure        double precision NOT NULL,
+    charm_exposure        double precision NOT NULL,
+    vega_exposure         double precision NOT NULL,
+    volume_gex            double precision NOT NULL,
+    call_open_interest    bigint NOT NULL,
+    put_open_interest     bigint NOT NULL,
+    call_volume           bigint NOT NULL,
+    put_volume            bigint NOT NULL,
+    PRIMARY KEY (underlying, timestamp, strike)
+);
+
 -- When an option's day begins: the instant at which its cumulative volume is reset.
 CREATE FUNCTION opening(day date) RETURNS timestamptz
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -884,6 +906,14 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
         ORDER BY chain.timestamp DESC LIMIT 1
     ) AS newest
 $$;
+
+INSERT INTO gex_strikes
+SELECT underlying, timestamp, strike, sum(call_gex), sum(put_gex), sum(net_gex), sum(gross_gex),
+       sum(gex_shares_per_dollar), sum(dex), sum(vanna_exposure), sum(charm_exposure), sum(vega_exposure),
+       sum(volume_gex), sum(call_open_interest), sum(put_open_interest), sum(call_volume), sum(put_volume)
+FROM gex_calculations
+GROUP BY underlying, timestamp, strike
+ORDER BY underlying, timestamp, strike;
 
 -- The newest day of each underlying is summed here; earlier ones are computed when asked, until
 -- `zerogex db refresh-views` has summed them too.

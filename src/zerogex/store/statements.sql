@@ -560,6 +560,7 @@ COPY incoming_cells FROM STDIN (FORMAT binary)
 
 -- clear_cells --
 -- Make room for a new reading of the same minute.
+WITH strikes AS (DELETE FROM gex_strikes WHERE underlying = %(underlying)s AND timestamp = %(timestamp)s)
 DELETE FROM gex_calculations WHERE underlying = %(underlying)s AND timestamp = %(timestamp)s
 
 -- insert_cells --
@@ -572,6 +573,19 @@ SELECT %(underlying)s, %(timestamp)s, expiration, strike::numeric(12,4),
        call_gex, put_gex, net_gex, gross_gex, gex_shares_per_dollar, dex, vanna_exposure, charm_exposure,
        vega_exposure, volume_gex, call_open_interest, put_open_interest, call_volume, put_volume
 FROM incoming_cells
+
+-- insert_strikes --
+-- The same, all expirations summed, in an order that gives the same bits each time.
+INSERT INTO gex_strikes (
+    underlying, timestamp, strike,
+    call_gex, put_gex, net_gex, gross_gex, gex_shares_per_dollar, dex, vanna_exposure, charm_exposure,
+    vega_exposure, volume_gex, call_open_interest, put_open_interest, call_volume, put_volume)
+SELECT %(underlying)s, %(timestamp)s, cell.strike, sum(call_gex), sum(put_gex), sum(net_gex), sum(gross_gex),
+       sum(gex_shares_per_dollar), sum(dex), sum(vanna_exposure), sum(charm_exposure), sum(vega_exposure),
+       sum(volume_gex), sum(call_open_interest), sum(put_open_interest), sum(call_volume), sum(put_volume)
+FROM (SELECT * FROM gex_calculations WHERE underlying = %(underlying)s AND timestamp = %(timestamp)s
+      ORDER BY strike, expiration) AS cell
+GROUP BY cell.strike
 
 -- upsert_gex_live --
 -- Replace the live analysis of an underlying.
@@ -602,6 +616,7 @@ WITH quotes AS (DELETE FROM underlying_quotes WHERE timestamp >= %(instant)s),
      prints AS (DELETE FROM flow_prints WHERE timestamp >= %(instant)s),
      summaries AS (DELETE FROM gex_summary WHERE timestamp >= %(instant)s),
      cells AS (DELETE FROM gex_calculations WHERE timestamp >= %(instant)s),
+     gex_by_strike AS (DELETE FROM gex_strikes WHERE timestamp >= %(instant)s),
      metrics AS (DELETE FROM ingestion_metrics WHERE timestamp >= %(instant)s),
      findings AS (DELETE FROM data_quality_log WHERE trading_day >= trading_day(%(instant)s)),
      gaps AS (DELETE FROM data_gaps WHERE ended_at > %(instant)s),

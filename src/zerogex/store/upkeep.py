@@ -35,7 +35,7 @@ class Part(StrEnum):
 _FLOW = ("flow_totals", "flow_strikes", "flow_expirations", "flow_prints")
 _OPTIONS = ("option_chains", "chain_minutes", "option_latest", *_FLOW)
 _UNDERLYING = ("underlying_quotes", "underlying_latest")
-_ANALYSES = ("gex_summary", "gex_calculations", "gex_live")
+_ANALYSES = ("gex_summary", "gex_calculations", "gex_strikes", "gex_live")
 _DIARY = ("ingest_batches", "ingestion_metrics", "data_quality_log", "data_gaps")
 TABLES: Mapping[Part, tuple[str, ...]] = {
     Part.DATA: (*_UNDERLYING, *_OPTIONS, *_ANALYSES, *_DIARY),
