@@ -1,11 +1,14 @@
-"""PostgreSQL's binary COPY format, for whole arrays at a time.
+"""PostgreSQL's binary formats of rows, COPY and record, for whole arrays at a time.
 
 A row of the format is: the number of fields, then for each field its length and its bytes, all
 big-endian.  If every field has a fixed length, a table is one numpy structured array, and thousands
 of rows are written and read without a Python loop.  So text is padded with spaces, and "no value" is
 NaN rather than NULL: the statement on the database's side trims and turns NaN into NULL, or back.
 
-Source: PostgreSQL documentation, COPY § Binary Format.
+COPY sends a message a row, and each costs the reader a microsecond or two.  So chains come back as one value:
+all rows' records one behind the other, where a field has its type's number before its length.
+
+Source: PostgreSQL documentation, COPY § Binary Format; record_send in src/backend/utils/adt/rowtypes.c.
 """
 
 from __future__ import annotations
@@ -36,9 +39,11 @@ class Layout:
     def __init__(self, fields: Mapping[str, str]) -> None:
         self.names = tuple(fields)
         parts: list[tuple[str, str]] = [("fields#", ">i2")]
+        record: list[tuple[str, str]] = [("fields#", ">i4")]
         for name, kind in fields.items():
             parts += [(f"{name}#", ">i4"), (name, kind)]
-        self.dtype = np.dtype(parts)
+            record += [(f"{name}@", ">i4"), (f"{name}#", ">i4"), (name, kind)]
+        self.dtype, self._record = np.dtype(parts), np.dtype(record)
 
     def encode(self, columns: Mapping[str, NDArray[Any]]) -> bytes:
         """Columns of equal length as the bytes of a COPY FROM STDIN."""
@@ -61,13 +66,19 @@ class Layout:
         body = data[len(_SIGNATURE) : -len(_END)]
         if not data.startswith(_SIGNATURE) or not data.endswith(_END) or len(body) % self.dtype.itemsize:
             raise ValueError(f"{len(data)} bytes from COPY are not rows of {self.dtype.itemsize} bytes")
-        rows = np.frombuffer(body, self.dtype)
-        if len(rows) and (np.any(rows["fields#"] != len(self.names)) or self._has_other_widths(rows)):
-            raise ValueError("rows from COPY have a field of another width than expected")
-        return {name: rows[name].astype(rows[name].dtype.newbyteorder("=")) for name in self.names}
+        return self._columns(np.frombuffer(body, self.dtype), "COPY")
 
-    def _has_other_widths(self, rows: NDArray[Any]) -> bool:
-        return any(np.any(rows[f"{name}#"] != self.dtype[name].itemsize) for name in self.names)
+    def decode_records(self, data: bytes) -> dict[str, NDArray[Any]]:
+        """The same of rows that record_send made bytes of, one behind the other."""
+        if len(data) % self._record.itemsize:
+            raise ValueError(f"{len(data)} bytes are not records of {self._record.itemsize} bytes")
+        return self._columns(np.frombuffer(data, self._record), "records")
+
+    def _columns(self, rows: NDArray[Any], source: str) -> dict[str, NDArray[Any]]:
+        other_count = np.any(rows["fields#"] != len(self.names))
+        if other_count or any(np.any(rows[f"{name}#"] != self.dtype[name].itemsize) for name in self.names):
+            raise ValueError(f"rows from {source} have a field of another width than expected")
+        return {name: rows[name].astype(rows[name].dtype.newbyteorder("=")) for name in self.names}
 
 
 def timestamps(seconds: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -92,7 +103,8 @@ def days(numbers: NDArray[Any]) -> NDArray[np.datetime64]:
 
 def texts(column: NDArray[Any]) -> NDArray[np.object_]:
     """Padded bytes as an object column of strings."""
-    values = np.char.decode(np.char.rstrip(column), "ascii").tolist()
-    result = np.empty(len(values), object)
-    result[:] = values
+    width = column.dtype.itemsize
+    everything = column.tobytes().decode("ascii")
+    result = np.empty(len(column), object)
+    result[:] = [everything[start : start + width].rstrip(" \0") for start in range(0, len(everything), width)]
     return result

@@ -100,9 +100,11 @@ def encode(chain: OptionChain) -> ChainRows:
     return ChainRows(LAYOUT.encode(columns), len(rows), rejected, blanked)
 
 
-def decode(header: ChainHeader, blocks: Any) -> OptionChain:
-    """The chain of a header and the bytes of a COPY TO STDOUT."""
-    columns = LAYOUT.decode(blocks)
+def decode(header: ChainHeader, records: bytes) -> OptionChain:
+    """The chain of a header and its rows, ordered by expiration, root, strike and kind."""
+    columns = LAYOUT.decode_records(records)
+    order = np.lexsort((~columns["is_call"].astype(bool), columns["strike"], columns["root"], columns["expiration"]))
+    columns = {name: column[order] for name, column in columns.items()}
     for name in _TEXTS:
         columns[name] = wire.texts(columns[name])
     for name in _TIMES:

@@ -13,7 +13,7 @@ from zerogex.domain.chain import Bools, OptionChain
 from zerogex.store import chain_rows
 from zerogex.store.chain_rows import ChainRows
 from zerogex.store.connections import Connection
-from zerogex.store.minutes import copy_out, stage
+from zerogex.store.minutes import read_rows, stage
 from zerogex.store.notices import payload
 from zerogex.store.sql import statement
 
@@ -58,4 +58,6 @@ def read_latest(connection: Connection, underlying: str) -> OptionChain | None:
         found = connection.execute(statement("latest_header"), {"underlying": underlying}).fetchone()
         if found is None:
             return None
-        return copy_out(connection, "copy_latest_out", chain_rows.ChainHeader(*found), {"underlying": underlying})
+        return read_rows(
+            connection, statement("latest_rows"), chain_rows.ChainHeader(*found), {"underlying": underlying}
+        )

@@ -8,10 +8,9 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from datetime import date, datetime
-from typing import Any
+from typing import Any, LiteralString
 
 import numpy as np
-import psycopg
 
 from zerogex.domain.bar import MinuteBar
 from zerogex.domain.calendar import trading_date
@@ -203,13 +202,12 @@ def read_chain(connection: Connection, underlying: str, timestamp: datetime | No
         if found is None:
             return None
         header, label = chain_rows.ChainHeader(*found[:6]), found[6]
-        return copy_out(connection, "copy_minute_out", header, {"underlying": underlying, "timestamp": label})
+        return read_rows(connection, statement("minute_rows"), header, {"underlying": underlying, "timestamp": label})
 
 
-def copy_out(
-    connection: Connection, name: str, header: chain_rows.ChainHeader, parameters: dict[str, Any]
+def read_rows(
+    connection: Connection, text: LiteralString, header: chain_rows.ChainHeader, parameters: dict[str, Any]
 ) -> OptionChain:
-    """Rows by COPY TO STDOUT as a chain."""
-    cursor = psycopg.ClientCursor(connection)  # COPY takes no bound parameters; this cursor quotes them
-    with cursor.copy(statement(name), parameters) as copy:
-        return chain_rows.decode(header, copy)
+    """The rows of a chain, which the statement gives as one value."""
+    found = connection.cursor(binary=True).execute(text, parameters).fetchone()
+    return chain_rows.decode(header, (found and found[0]) or b"")

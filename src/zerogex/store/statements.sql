@@ -322,9 +322,10 @@ SET TRANSACTION READ ONLY
 SELECT underlying, timestamp, spot, spot_time, simulated, delayed FROM underlying_latest
 WHERE underlying = %(underlying)s
 
--- copy_latest_out --
--- The latest chain's rows, in the layout of chain_rows.
-COPY (
+-- latest_rows --
+-- The latest chain's rows in the layout of chain_rows, as one value: messages for each row and sorting are what cost.
+SELECT string_agg(record_send(chain), ''::bytea)
+FROM (
     SELECT rpad(option_symbol, 32), rpad(root, 8), expiration, strike::float8, option_type = 'C', multiplier,
            settlement,
            coalesce(bid::float8, 'NaN'), coalesce(ask::float8, 'NaN'), coalesce(last::float8, 'NaN'),
@@ -347,8 +348,7 @@ COPY (
            coalesce(delta, 'NaN'), coalesce(gamma, 'NaN'), coalesce(theta, 'NaN'), coalesce(vega, 'NaN'),
            coalesce(forward, 'NaN'), coalesce(rate, 'NaN'), event_time, received_time
     FROM option_latest WHERE underlying = %(underlying)s
-    ORDER BY expiration, root, strike, option_type
-) TO STDOUT (FORMAT binary)
+) AS chain
 
 -- minute_header --
 -- What a stored chain says once; without a time, of the last minute.
@@ -356,9 +356,10 @@ SELECT underlying, as_of, spot, spot_time, simulated, delayed, timestamp FROM ch
 WHERE underlying = %(underlying)s AND (%(timestamp)s::timestamptz IS NULL OR timestamp = %(timestamp)s)
 ORDER BY timestamp DESC LIMIT 1
 
--- copy_minute_out --
--- A stored minute's rows, in the layout of chain_rows.
-COPY (
+-- minute_rows --
+-- A stored minute's rows, the same way.
+SELECT string_agg(record_send(chain), ''::bytea)
+FROM (
     SELECT rpad(option_symbol, 32), rpad(root, 8), expiration, strike::float8, option_type = 'C', multiplier,
            settlement,
            coalesce(bid::float8, 'NaN'), coalesce(ask::float8, 'NaN'), coalesce(last::float8, 'NaN'),
@@ -381,8 +382,7 @@ COPY (
            coalesce(delta, 'NaN'), coalesce(gamma, 'NaN'), coalesce(theta, 'NaN'), coalesce(vega, 'NaN'),
            coalesce(forward, 'NaN'), coalesce(rate, 'NaN'), event_time, received_time
     FROM option_chains WHERE underlying = %(underlying)s AND timestamp = %(timestamp)s
-    ORDER BY expiration, root, strike, option_type
-) TO STDOUT (FORMAT binary)
+) AS chain
 
 -- bars --
 -- Stored minutes of a symbol from start to before end.

@@ -180,10 +180,11 @@ def refresh_views(config: DatabaseConfig) -> Iterator[tuple[str, datetime]]:
     """
     with connect(config, "zerogex refresh", autocommit=True) as connection, in_our_words(config):
         connection.execute(statement("vacuum_timeouts"))
-        for name, parameters in (("orphaned_sums", {}), ("minutes_to_sum", {"all": True})):
-            for underlying, timestamp in connection.execute(statement(name), parameters).fetchall():
-                connection.execute(statement("sum_flow_of_minute"), {"underlying": underlying, "timestamp": timestamp})
-                yield underlying, timestamp
+        orphans = connection.execute(statement("orphaned_sums")).fetchall()
+        stored = connection.execute(statement("minutes_to_sum"), {"all": True}).fetchall()
+        for underlying, timestamp in orphans + stored:
+            connection.execute(statement("sum_flow_of_minute"), {"underlying": underlying, "timestamp": timestamp})
+            yield underlying, timestamp
 
 
 def refresh_materialized_views(config: DatabaseConfig) -> list[str]:

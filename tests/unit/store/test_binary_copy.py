@@ -35,6 +35,26 @@ def test_columns_come_back_whatever_the_blocks_are() -> None:
         assert back["flag"].astype(bool).tolist() == [True, False]
 
 
+def record(name: bytes, price: float, count: int, flag: bool) -> bytes:
+    """What record_send makes of a row; text, float8, int8 and bool are types 25, 701, 20 and 16."""
+    return struct.pack(">i ii4s iid iiq iiB", 4, 25, 4, name, 701, 8, price, 20, 8, count, 16, 1, flag)
+
+
+def test_records_one_behind_the_other_are_columns() -> None:
+    back = LAYOUT.decode_records(record(b"A   ", 1.5, 1, True) + record(b"BCDE", np.nan, -(2**62), False))
+    assert wire.texts(back["name"]).tolist() == ["A", "BCDE"]
+    np.testing.assert_array_equal(back["price"], COLUMNS["price"])
+    assert back["count"].tolist() == COLUMNS["count"].tolist()
+    assert back["flag"].astype(bool).tolist() == [True, False]
+    assert {len(column) for column in LAYOUT.decode_records(b"").values()} == {0}
+
+
+@pytest.mark.parametrize("damage", [lambda d: d[:-3], lambda d: d.replace(b"\0\0\0\x08", b"\0\0\0\x09")])
+def test_records_of_another_layout_are_refused(damage) -> None:
+    with pytest.raises(ValueError, match="records"):
+        LAYOUT.decode_records(damage(record(b"A   ", 1.5, 1, True)))
+
+
 def test_no_rows_are_fine() -> None:
     empty = {name: column[:0] for name, column in COLUMNS.items()}
     assert {len(column) for column in LAYOUT.decode([LAYOUT.encode(empty)]).values()} == {0}
