@@ -124,8 +124,8 @@ class UnderlyingIngest:
 
     async def _prepare(self) -> None:
         names = {"underlying": self.underlying}
-        if recovered := await in_thread(self.store.recover, self.underlying):
-            log.info("spool recovered", extra={**names, "minutes": recovered})
+        if drained := await in_thread(self.store.recover, self.underlying):
+            log.info("spool recovered", extra={**names, "minutes": drained})
         now = self.clock.now()
         stored = await in_thread(self.store.bars, self.underlying, day_start(now), now + timedelta(minutes=1))
         self.builder.book.anchor(stored)
