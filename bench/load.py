@@ -34,6 +34,8 @@ from platform_run import ENGINES, Platform, Usage, family, shared_mb, total, usa
 from replay import Probe, Schedule, shares
 from websockets.asyncio.client import connect
 
+from zerogex.cli.benchmarks.measure import yardstick
+
 SAMPLE_S = 0.25
 SETTLED_S = 1.0  # lag below this is no backlog
 LIMITS = {"recovered_s": 5.0, "page_p99_s": 1.5, "memory_mb": 600.0}
@@ -104,6 +106,24 @@ def page_delays(probes: Sequence[Probe], heard: Heard, begun_at: float) -> list[
             seen = (at for at, rows in updates if at >= probe.due and rows.get(probe.strike, 0) >= wanted)
             delays.append(next(seen, float("inf")) - probe.due)
     return delays
+
+
+def rows(document: dict[str, Any], yard_s: float) -> list[dict[str, Any]]:
+    """What bench/guard.py compares: CPU time of a message against the yardstick of `zerogex bench`, and memory.
+
+    Latencies are left out: they tell more of the machine's other work than of a revision.
+    """
+    steady = document["cpu_us_per_message"]["steady"]
+    found = [
+        {"name": f"load.{name}_cpu_per_message", "unit": "us", "best": steady[name],
+         "ratio": steady[name] * 1e-6 / yard_s}
+        for name in (*ENGINES, "postgres") if steady.get(name)
+    ]  # fmt: skip
+    most = document["memory"]["by_process_mb"]
+    sizes = {name: most[name] for name in ENGINES if name in most}
+    return found + [
+        {"name": f"load.{n}_memory", "unit": "MB", "best": mb, "ratio": mb / 100} for n, mb in sizes.items()
+    ]
 
 
 @contextmanager
@@ -203,9 +223,10 @@ def _usages(pids: dict[str, int]) -> dict[str, Usage]:
 
 
 def percentile(values: Sequence[float], share: float) -> float | None:
-    """The smallest value that `share` of all do not exceed."""
+    """The smallest value that `share` of all do not exceed; None where there is none, or it never came."""
     ordered = sorted(values)
-    return round(ordered[min(int(share * len(ordered)), len(ordered) - 1)], 3) if ordered else None
+    found = ordered[min(int(share * len(ordered)), len(ordered) - 1)] if ordered else float("inf")
+    return None if found == float("inf") else round(found, 3)
 
 
 def memory(samples: Sequence[Sample], schedule: Schedule) -> dict[str, Any]:
@@ -254,6 +275,7 @@ async def measure(asked: argparse.Namespace, symbols: Sequence[str]) -> dict[str
     share = shares(asked.contracts, symbols)
     contracts = sum(count for count, _ in share.values())
     streamed = len(symbols) < 10
+    before = yardstick()
     schedule = Schedule(asked.rate, asked.seconds, asked.burst_rate, asked.burst_seconds, asked.after)
     with feed(asked.contracts, symbols, asked.turn) as (url, feed_pid):
         settings = {
@@ -276,7 +298,7 @@ async def measure(asked: argparse.Namespace, symbols: Sequence[str]) -> dict[str
             pids = platform.pids()
             engines_shared = shared_mb([pids[name] for name in ENGINES if name in pids])
     document = report(driver, end, heard, metrics, engines_shared, streamed, contracts, asked)
-    return {**document, "store_calls": calls}
+    return {**document, "store_calls": calls, "rows": rows(document, min(before, yardstick()))}
 
 
 def store_calls(metrics: Mapping[tuple[str, str], float]) -> dict[str, dict[str, float]]:
@@ -321,7 +343,8 @@ def report(
         "lag_s": {"steady_p50": percentile(lags, 0.5), "steady_p99": percentile(lags, 0.99),
                   "burst_most": round(max((s.lag_s for s in samples if s.at > schedule.seconds), default=0.0), 2),
                   "recovered_s": driver.burst_recovered_s() if schedule.burst_seconds else None},
-        "page_s": {"probes": len(delays), "p50": percentile(delays, 0.5), "p99": percentile(delays, 0.99),
+        "page_s": {"probes": len(delays), "never_seen": sum(delay == float("inf") for delay in delays),
+                   "p50": percentile(delays, 0.5), "p99": percentile(delays, 0.99),
                    "steady_p99": percentile([d for d, p in zip(delays, _ordered(probes), strict=True)
                                              if p.due - end["begun_at"] < schedule.seconds], 0.99),
                    "updates": {symbol: len(updates) for symbol, updates in heard.updates.items()}},

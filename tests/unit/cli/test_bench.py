@@ -54,7 +54,9 @@ def test_a_part_nobody_knows_is_refused_with_the_list_of_parts() -> None:
 def test_every_message_of_the_feed_benchmark_arrives_in_the_chain() -> None:
     listed = market.contracts(500)
     assert len(listed) == 500
-    assert flows.to_live_chain(market.chain_messages(listed, 2), listed) == 1000
+    messages = market.chain_messages(listed, 2)
+    assert flows.to_live_chain(messages, listed) == 1000
+    assert flows.to_live_chain(messages, listed, 1000, 3) == 1000
 
 
 def test_rates_are_better_when_larger_and_times_when_smaller() -> None:

@@ -44,7 +44,7 @@ class Gathered:
             self._news.clear()
             await self._news.wait()
         if self._waiting:
-            data = b"".join(self._waiting)
+            data = self._waiting[0] if len(self._waiting) == 1 else b"".join(self._waiting)
             self._waiting.clear()
             self._size = 0
             self._room.set()
