@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -16,7 +17,7 @@ def config(
     output: Annotated[Output, typer.Option("-o", "--output", help="table, json, csv or ndjson.")] = Output.TABLE,
     changed: Annotated[bool, typer.Option("--changed", help="Only what differs from the default.")] = False,
 ) -> None:
-    """Show every setting, its value and its origin; secrets are hidden."""
+    """Show every setting, its value and its origin.  Secrets are hidden."""
     loaded = table.load()
     rows = []
     for name, field in table.Settings.model_fields.items():
@@ -24,6 +25,8 @@ def config(
         if changed and origin == "default":
             continue
         value = shown(getattr(loaded.settings, name))
+        if output is Output.TABLE:
+            value = as_written(value)
         row: tuple[Any, ...] = (name.upper(), value, origin)
         if output is not Output.TABLE:
             extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
@@ -37,12 +40,21 @@ def config(
         typer.echo(f"zerogex: {loaded.env_file} sets {name}, which is no setting{hint}", err=True)
 
 
+def as_written(value: Any) -> str | None:
+    """A setting's value as .env would have it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return format(Decimal(str(value)), "f").removesuffix(".0")
+    return None if value is None else str(value)
+
+
 def shown(value: Any) -> Any:
     """A setting's value as it may be shown: secrets as stars, enums as words."""
     if isinstance(value, SecretStr):
         return "********"
     if isinstance(value, StrEnum):
         return value.value
-    if value is None or isinstance(value, bool | int):
+    if value is None or isinstance(value, bool | int | float):
         return value
     return str(value)

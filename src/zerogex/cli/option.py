@@ -21,8 +21,14 @@ class Kind(StrEnum):
     PUT = "put"
 
 
-Spot = Annotated[float, typer.Option("--spot", "-s", min=0, help="Price of the underlying.")]
-Strike = Annotated[float, typer.Option("--strike", "-k", min=0, help="Strike.")]
+def _positive(value: float) -> float:
+    if not 0 < value < float("inf"):
+        raise typer.BadParameter(f"{value:g} is not a price above zero")
+    return value
+
+
+Spot = Annotated[float, typer.Option("--spot", "-s", callback=_positive, help="Price of the underlying.")]
+Strike = Annotated[float, typer.Option("--strike", "-k", callback=_positive, help="Strike.")]
 Days = Annotated[float, typer.Option("--days", "-d", min=0, help="Calendar days to settlement; 0.5 is twelve hours.")]
 KindOption = Annotated[Kind, typer.Option("--kind", help="call or put.")]
 Rate = Annotated[float | None, typer.Option("--rate", help="Continuous, per year; else RISK_FREE_RATE.")]
@@ -85,7 +91,7 @@ def iv(
     dividend: Dividend = None,
     output: Form = Output.TABLE,
 ) -> None:
-    """Implied volatility of one price, how the search ended, and the Greeks at it; exit 1 where there is none."""
+    """Implied volatility of one price, and the Greeks at it.  Exit 1 where there is none."""
     from zerogex.domain.iv import IvStatus
     from zerogex.pricing.greeks import carry_forward
     from zerogex.pricing.implied_vol import IvLimits, implied_volatility

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import sys
 from collections.abc import Sequence
 from datetime import date, datetime
@@ -90,6 +91,8 @@ def human(value: Any) -> str:
 def number(value: float) -> str:
     """Three to five significant digits with a unit of magnitude: -1.234 bn, 756.41, 0.0123."""
     size = abs(value)
+    if math.isnan(size):
+        return "-"
     for limit, suffix in ((1e12, "tn"), (1e9, "bn"), (1e6, "mn")):
         if size >= limit:
             return f"{value / limit:,.3f} {suffix}"
@@ -98,6 +101,23 @@ def number(value: float) -> str:
     if size >= 1 or size == 0:
         return f"{value:,.2f}"
     return f"{value:.4f}" if size >= 0.0001 else f"{value:.2e}"
+
+
+def column_texts(values: Sequence[Any]) -> list[str]:
+    """The cells of one column as a person reads them: small numbers with as many decimals as their neighbours."""
+    sizes = [abs(float(value)) for value in values if isinstance(value, float | Decimal)]
+    largest = max(sizes, default=0.0)
+    if not sizes or not largest < 10_000:
+        return [human(value) for value in values]
+    in_cents = all(abs(size - round(size, 2)) < 1e-9 for size in sizes)
+    decimals = 2 if in_cents or largest >= 100 else 3 if largest >= 1 else 4
+    least = 10.0**-decimals
+
+    def text(value: Any) -> str:
+        size = abs(float(value)) if isinstance(value, float | Decimal) else None
+        return human(value) if size is None or 0 < size < least else f"{value:,.{decimals}f}"
+
+    return [text(value) for value in values]
 
 
 def _records(console: Console, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
@@ -124,10 +144,13 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str) ->
         _records(console, columns, rows)
         return
     columns, rows = _hoist_constants(console, columns, rows)
-    cells = [[human(value) for value in row] for row in rows]
+    cells = list(zip(*(column_texts(column) for column in zip(*rows, strict=True)), strict=True))
     widths = [
         max(len(line) for line in (*name.split("_"), *column)) for name, *column in zip(columns, *cells, strict=True)
     ]
+    if len(rows) == 1 and sum(widths) + GUTTER * len(widths) > console.width:
+        _records(console, columns, rows)
+        return
     for part in _blocks(widths, console.width):
         table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, GUTTER, 0, 0))
         for index in part:

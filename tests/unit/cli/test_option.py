@@ -63,3 +63,10 @@ def test_the_limits_of_the_settings_are_honoured(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("IV_MAX", "0.15")
     result = runner.invoke(app, ["iv", *GOLDEN, "--price", "2.4"])
     assert "above_iv_max" in result.stdout
+
+
+@pytest.mark.parametrize("wrong", [("greeks", "--spot", "0"), ("iv", "--strike", "-5"), ("greeks", "--spot", "nan")])
+def test_what_is_no_price_is_a_usage_error(wrong: tuple[str, ...]) -> None:
+    result = runner.invoke(app, list(wrong))
+    assert result.exit_code == 2
+    assert "is not a price above zero" in result.stderr

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pytest
 
-from zerogex.cli.output import Output, emit, human, machine, number
+from zerogex.cli.output import Output, column_texts, emit, human, machine, number
 
 COLUMNS = ("symbol", "timestamp", "net_gex", "note")
 ROWS = [
@@ -52,6 +52,29 @@ def test_a_single_wide_row_is_listed_downwards(capsys) -> None:
     columns = tuple(f"column_{i}" for i in range(20))
     text = printed(Output.TABLE, capsys, rows=[tuple(range(20))], columns=columns)
     assert "column_19  19" in text
+
+
+def test_a_single_row_that_does_not_fit_is_listed_downwards(capsys) -> None:
+    columns = ("symbol", "first_timestamp", "last_timestamp", "note")
+    instant = datetime(2026, 11, 20, 15, 31, tzinfo=UTC)
+    text = printed(Output.TABLE, capsys, rows=[("SPY", instant, instant, "x" * 30)], columns=columns)
+    assert [line.split()[0] for line in text.splitlines()[1:]] == list(columns)
+
+
+@pytest.mark.parametrize(
+    ("column", "texts"),
+    [
+        ((0.94, 1.01, Decimal("0.6500"), None), ["0.94", "1.01", "0.65", "-"]),
+        ((0.5414, -0.95, 0.00002), ["0.5414", "-0.9500", "2.00e-05"]),
+        ((-2.351, -0.9304), ["-2.351", "-0.930"]),
+        ((1898.0, 3.5), ["1,898.00", "3.50"]),
+        ((1e9, 0.5), ["1.000 bn", "0.5000"]),
+        ((float("nan"), 1.0), ["-", "1.00"]),
+        ((3, 4), ["3", "4"]),
+    ],
+)
+def test_small_numbers_of_a_column_share_their_decimals(column, texts) -> None:
+    assert column_texts(column) == texts
 
 
 def test_no_rows_say_so(capsys) -> None:
