@@ -65,7 +65,7 @@ def _configured(settings: Settings) -> DatabaseConfig:
         dbname=settings.db_name,
         user=settings.db_user,
         password=_password(settings),
-        sslmode=settings.db_sslmode,
+        sslmode=settings.db_sslmode.value,
         pool_min=settings.db_pool_min,
         pool_max=settings.db_pool_max,
     )

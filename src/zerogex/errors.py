@@ -11,6 +11,7 @@
     │   └── UnknownSymbol        the vendor does not know this symbol              69
     └── StoreError               the database said no                              74
         ├── StoreUnavailable     not reachable; trying again helps                 69
+        │   └── StoreRefusesUs   it answers, and does not let us in                77
         ├── SchemaBehind         run `zerogex db migrate`                          78
         ├── OriginConflict       simulated and live data must not mix              78
         └── LockHeld             another ingest already writes this underlying     75
@@ -83,6 +84,12 @@ class StoreUnavailable(StoreError):
     """The database cannot be reached now."""
 
     exit_code = 69
+
+
+class StoreRefusesUs(StoreUnavailable):
+    """The server answers, but not to this role, password or database: only the operator (or a new secret) can mend."""
+
+    exit_code = 77
 
 
 class SchemaBehind(StoreError):

@@ -19,6 +19,7 @@ from typing import Any, TextIO
 import numpy as np
 import structlog
 
+from zerogex.errors import SettingsError
 from zerogex.settings import LogFormat, Settings
 
 _ROTATE_BYTES, _ROTATE_KEEP = 20 * 1024 * 1024, 10
@@ -35,9 +36,14 @@ def configure(settings: Settings, *, service: str) -> None:
         formatter = _Prioritised(formatter)
     root.handlers[:] = [_handler(logging.StreamHandler(sys.stderr), formatter, level)]
     if settings.log_dir:
-        settings.log_dir.mkdir(parents=True, exist_ok=True)
-        root.handlers.append(_handler(_file(settings.log_dir / "main_engine.log"), _json(service), level))
-        root.handlers.append(_handler(_file(settings.log_dir / "errors.log"), _json(service), logging.ERROR))
+        try:
+            settings.log_dir.mkdir(parents=True, exist_ok=True)
+            root.handlers.append(_handler(_file(settings.log_dir / "main_engine.log"), _json(service), level))
+            root.handlers.append(_handler(_file(settings.log_dir / "errors.log"), _json(service), logging.ERROR))
+        except OSError as error:
+            raise SettingsError(
+                f"LOG_DIR is {settings.log_dir}, where no log can be written ({error.strerror})"
+            ) from error
     root.setLevel(level)
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))

@@ -36,6 +36,17 @@ class PasswordProvider(StrEnum):
     AWS_SECRETS_MANAGER = "aws_secrets_manager"
 
 
+class SslMode(StrEnum):
+    """libpq's words for how much TLS a connection needs."""
+
+    DISABLE = "disable"
+    ALLOW = "allow"
+    PREFER = "prefer"
+    REQUIRE = "require"
+    VERIFY_CA = "verify-ca"
+    VERIFY_FULL = "verify-full"
+
+
 class LogLevel(StrEnum):
     """How much the log says."""
 
@@ -90,7 +101,9 @@ class Settings(BaseSettings):
     db_password: SecretStr | None = setting(None, DB, "Password, for DB_PASSWORD_PROVIDER=env.", example="s3cret")
     db_secret_name: str = setting("zerogex/db/password", DB, "Name of the AWS secret.")
     aws_region: str = setting("us-east-1", DB, "AWS region of the secret.")
-    db_sslmode: str = setting("prefer", DB, "libpq sslmode: disable, allow, prefer, require, verify-ca, verify-full.")
+    db_sslmode: SslMode = setting(
+        SslMode.PREFER, DB, "libpq sslmode: disable, allow, prefer, require, verify-ca, verify-full.", example="require"
+    )
     db_pool_min: int = setting(1, DB, "Connections kept open per process.", ge=0, le=100)
     db_pool_max: int = setting(8, DB, "Most connections per process.", ge=1, le=500)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from zerogex import app
-from zerogex.errors import SettingsError, StoreError
+from zerogex.errors import SettingsError, StoreError, StoreRefusesUs, StoreUnavailable
 from zerogex.store import connections
 from zerogex.store.connections import ConnectionPool
 from zerogex.store.embedded import EmbeddedServer
@@ -50,6 +50,22 @@ def test_a_wrong_password_is_one_sentence_that_does_not_show_it(given, by_tcp) -
         entered(given(**by_tcp, DB_PASSWORD_PROVIDER="env", DB_PASSWORD="canary"))
     assert "password authentication failed" in str(caught.value)
     assert "canary" not in str(caught.value)
+
+
+def test_who_is_not_let_in_learns_why_and_what_to_do(given, by_tcp, password: str) -> None:
+    known = {**by_tcp, "DB_PASSWORD_PROVIDER": "env", "DB_PASSWORD": password}
+    for wrong, mend in (
+        ({"DB_PASSWORD": "x"}, "check DB_USER and where DB_PASSWORD_PROVIDER gets the password from"),
+        ({"DB_USER": "nobody"}, "check DB_USER"),
+        ({"DB_PASSWORD_PROVIDER": "pgpass", "DB_PASSWORD": ""}, "~/.pgpass"),
+    ):
+        with pytest.raises(StoreRefusesUs, match="does not let us in") as caught:
+            entered(given(**{**known, **wrong}))
+        assert mend in str(caught.value)
+        assert caught.value.exit_code == 77
+    with pytest.raises(StoreUnavailable, match="make it: zerogex db init") as missing:
+        entered(given(**{**known, "DB_NAME": "nowhere"}))
+    assert missing.value.exit_code == 69
 
 
 def test_pgpass_is_the_default_provider(given, by_tcp, password: str, tmp_path: Path, monkeypatch) -> None:

@@ -3,13 +3,14 @@
 import json
 import logging
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from zerogex import logs
+from zerogex.errors import SettingsError
 from zerogex.settings import Settings
 
 
@@ -102,3 +103,15 @@ def test_engines_that_share_a_log_file_rotate_it_once_and_lose_no_line(restored,
     files = [file for file in tmp_path.glob("main_engine.log*") if file.suffix != ".lock"]
     assert sum(len(file.read_text().splitlines()) for file in files) == 180
     assert all(1500 < file.stat().st_size <= 2000 for file in files if file.suffix != ".log")
+
+
+def test_a_log_folder_that_cannot_be_written_is_one_sentence(restored, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SettingsError, match=r"LOG_DIR is .*, where no log can be written"):
+        logs.configure(Settings(log_dir=tmp_path / "file" / "logs"), service="ingest")
+
+
+def test_a_date_among_the_fields_is_written_as_one(restored, capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure(Settings(log_format="json"), service="ingest")
+    logging.getLogger("zerogex.test").info("gap filled", extra={"day": date(2026, 11, 20)})
+    assert json.loads(capsys.readouterr().err)["day"] == "2026-11-20"

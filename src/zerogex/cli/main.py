@@ -89,3 +89,8 @@ def main() -> None:
     except BrokenPipeError:  # the reader of our output went away: `zerogex show … | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+    except OSError as error:
+        if error.filename is None:  # not about a file of the operator's: a bug to be seen
+            raise
+        typer.echo(f"zerogex: {error.filename}: {error.strerror}", err=True)
+        sys.exit(74)

@@ -29,7 +29,7 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg import sql
 
-from zerogex.errors import StoreUnavailable
+from zerogex.errors import StoreError, StoreUnavailable
 from zerogex.store.config import DatabaseConfig
 from zerogex.store.failures import translate
 from zerogex.store.keeper import ROLE, held
@@ -131,8 +131,14 @@ class EmbeddedServer:
         Raises StoreUnavailable with the end of the server's log when it cannot.
         """
         deadline = time.monotonic() + self.start_timeout_s
-        self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._write_password()
+        try:
+            self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._write_password()
+        except OSError as error:
+            raise StoreError(
+                f"{self.home} cannot hold the embedded database ({error.strerror}); "
+                "let ZEROGEX_HOME name a folder of yours"
+            ) from error
         self._announce_use(deadline)
         try:
             self._address = self._running() or self._launch(deadline)
