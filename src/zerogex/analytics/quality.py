@@ -7,6 +7,7 @@ limits below separate that from trouble; they are shares of a day's rows, so the
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Protocol
 
@@ -39,6 +40,7 @@ REASONS = {
     "bad_input": "an input was not a number",
 }
 LONG_GAP_MINUTES = 5
+FROM_TRADES = "quotes"  # what rows of a minute that was back-filled lack, by nature
 
 
 class Interval(Protocol):
@@ -80,7 +82,14 @@ def field_findings(day: date, counts: Mapping[str, int]) -> list[Finding]:
             for name, words in REASONS.items()
         ),
     ]
-    return [_finding(kind, subject, day, affected, rows, words) for kind, subject, affected, words in asked if affected]
+    found = [
+        _finding(kind, subject, day, affected, rows, words) for kind, subject, affected, words in asked if affected
+    ]
+    if counts["from_trades"]:
+        words = "have no quotes: their minutes were back-filled from trades"
+        lacking = _finding(FindingKind.MISSING, FROM_TRADES, day, counts["from_trades"], rows, words)
+        found.append(replace(lacking, severity=Severity.INFO))
+    return found
 
 
 def _finding(kind: FindingKind, subject: str, day: date, affected: int, rows: int, words: str) -> Finding:

@@ -47,7 +47,7 @@ SELECT * FROM nearest ORDER BY strike
 -- gex_preview --
 -- The live analysis of each underlying: what the page shows now.
 -- symbol: underlying, all if left out
-SELECT underlying, data_timestamp, computed_at, simulated, (payload ->> 'spot')::float8 AS spot,
+SELECT underlying, data_timestamp, (payload ->> 'computed_at')::timestamptz AS computed_at, simulated, (payload ->> 'spot')::float8 AS spot,
        (payload ->> 'net_gex')::float8 AS net_gex, (payload ->> 'call_gex')::float8 AS call_gex,
        (payload ->> 'put_gex')::float8 AS put_gex, (payload ->> 'gamma_flip')::float8 AS gamma_flip,
        payload ->> 'gamma_flip_status' AS gamma_flip_status, (payload ->> 'call_wall')::float8 AS call_wall,
@@ -364,32 +364,53 @@ ORDER BY flow.timestamp DESC, flow.symbol
 LIMIT %(limit)s
 
 -- quality_fields --
--- Contract rows of a day: how many are stale (no word for 15 minutes), crossed, incomplete, or without IV, and why.
+-- Contract rows of a day: how many are stale (no word for 15 minutes), crossed, incomplete, or without IV, and why.  A minute without any quote is back-filled from trades; its rows count in from_trades, not in no_bid and no_ask.
 -- symbol: underlying, all if left out; day: New York day, the newest if left out
 WITH bounds AS (
     SELECT day::timestamp AT TIME ZONE 'America/New_York' AS start,
            (day + 1)::timestamp AT TIME ZONE 'America/New_York' AS finish
     FROM (SELECT coalesce(%(day)s::date, (SELECT trading_day(max(timestamp)) FROM chain_minutes)) AS day) AS asked
+), minutes AS (
+    SELECT underlying, timestamp, count(*) AS rows, count(bid) + count(ask) = 0 AS without_quotes,
+           count(*) FILTER (WHERE event_time < timestamp - interval '15 minutes') AS stale,
+           count(*) FILTER (WHERE bid > ask) AS crossed,
+           count(*) FILTER (WHERE bid IS NULL) AS no_bid,
+           count(*) FILTER (WHERE ask IS NULL) AS no_ask,
+           count(*) FILTER (WHERE last IS NULL) AS no_last,
+           count(*) FILTER (WHERE implied_volatility IS NULL) AS no_iv,
+           count(*) FILTER (WHERE delta IS NULL) AS no_greeks,
+           count(*) FILTER (WHERE iv_source = 'default') AS default_iv,
+           count(*) FILTER (WHERE iv_status = 'below_intrinsic') AS below_intrinsic,
+           count(*) FILTER (WHERE iv_status = 'above_maximum') AS above_maximum,
+           count(*) FILTER (WHERE iv_status = 'no_quote') AS no_quote,
+           count(*) FILTER (WHERE iv_status = 'expired') AS expired,
+           count(*) FILTER (WHERE iv_status = 'below_iv_min') AS below_iv_min,
+           count(*) FILTER (WHERE iv_status = 'above_iv_max') AS above_iv_max,
+           count(*) FILTER (WHERE iv_status = 'no_convergence') AS no_convergence,
+           count(*) FILTER (WHERE iv_status = 'bad_input') AS bad_input
+    FROM bounds JOIN option_chains ON timestamp >= bounds.start AND timestamp < bounds.finish
+    WHERE %(symbol)s::text IS NULL OR underlying = %(symbol)s
+    GROUP BY underlying, timestamp
 )
-SELECT underlying, trading_day(min(timestamp)) AS trading_day, count(*) AS rows,
-       count(*) FILTER (WHERE event_time < timestamp - interval '15 minutes') AS stale,
-       count(*) FILTER (WHERE bid > ask) AS crossed,
-       count(*) FILTER (WHERE bid IS NULL) AS no_bid,
-       count(*) FILTER (WHERE ask IS NULL) AS no_ask,
-       count(*) FILTER (WHERE last IS NULL) AS no_last,
-       count(*) FILTER (WHERE implied_volatility IS NULL) AS no_iv,
-       count(*) FILTER (WHERE delta IS NULL) AS no_greeks,
-       count(*) FILTER (WHERE iv_source = 'default') AS default_iv,
-       count(*) FILTER (WHERE iv_status = 'below_intrinsic') AS below_intrinsic,
-       count(*) FILTER (WHERE iv_status = 'above_maximum') AS above_maximum,
-       count(*) FILTER (WHERE iv_status = 'no_quote') AS no_quote,
-       count(*) FILTER (WHERE iv_status = 'expired') AS expired,
-       count(*) FILTER (WHERE iv_status = 'below_iv_min') AS below_iv_min,
-       count(*) FILTER (WHERE iv_status = 'above_iv_max') AS above_iv_max,
-       count(*) FILTER (WHERE iv_status = 'no_convergence') AS no_convergence,
-       count(*) FILTER (WHERE iv_status = 'bad_input') AS bad_input
-FROM bounds JOIN option_chains ON timestamp >= bounds.start AND timestamp < bounds.finish
-WHERE %(symbol)s::text IS NULL OR underlying = %(symbol)s
+SELECT underlying, trading_day(min(timestamp)) AS trading_day, sum(rows)::bigint AS rows,
+       coalesce(sum(rows) FILTER (WHERE without_quotes), 0)::bigint AS from_trades,
+       coalesce(sum(no_bid) FILTER (WHERE NOT without_quotes), 0)::bigint AS no_bid,
+       coalesce(sum(no_ask) FILTER (WHERE NOT without_quotes), 0)::bigint AS no_ask,
+       sum(stale)::bigint AS stale,
+       sum(crossed)::bigint AS crossed,
+       sum(no_last)::bigint AS no_last,
+       sum(no_iv)::bigint AS no_iv,
+       sum(no_greeks)::bigint AS no_greeks,
+       sum(default_iv)::bigint AS default_iv,
+       sum(below_intrinsic)::bigint AS below_intrinsic,
+       sum(above_maximum)::bigint AS above_maximum,
+       sum(no_quote)::bigint AS no_quote,
+       sum(expired)::bigint AS expired,
+       sum(below_iv_min)::bigint AS below_iv_min,
+       sum(above_iv_max)::bigint AS above_iv_max,
+       sum(no_convergence)::bigint AS no_convergence,
+       sum(bad_input)::bigint AS bad_input
+FROM minutes
 GROUP BY underlying
 ORDER BY underlying
 

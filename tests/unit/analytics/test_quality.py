@@ -9,7 +9,7 @@ from zerogex.analytics.quality import FIELDS, REASONS, field_findings, gap_findi
 from zerogex.domain.finding import Finding, FindingKind, Severity
 
 DAY = date(2025, 11, 28)  # a half day: 09:30 to 13:00
-CLEAN = dict.fromkeys(("stale", "crossed", "default_iv", *FIELDS, *REASONS), 0) | {"rows": 1000}
+CLEAN = dict.fromkeys(("stale", "crossed", "default_iv", "from_trades", *FIELDS, *REASONS), 0) | {"rows": 1000}
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,12 @@ def test_every_reason_of_a_failed_volatility_is_named() -> None:
     found = field_findings(DAY, CLEAN | dict.fromkeys(REASONS, 7))
     assert [finding.subject for finding in found] == list(REASONS)
     assert all("because" in finding.message for finding in found)
+
+
+def test_back_filled_minutes_without_quotes_are_no_complaint() -> None:
+    finding = only(from_trades=900)
+    assert (finding.kind, finding.subject, finding.severity) == (FindingKind.MISSING, "quotes", Severity.INFO)
+    assert "back-filled from trades" in finding.message
 
 
 def test_gaps_are_told_in_new_york_time_and_long_ones_are_errors() -> None:
