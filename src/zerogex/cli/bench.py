@@ -25,7 +25,7 @@ def bench(
     output: Annotated[Output, typer.Option("-o", "--output", help="table or json.")] = Output.TABLE,
     repetitions: Annotated[int, typer.Option("--repetitions", "-n", min=1, max=1000, help="More is steadier.")] = 10,
 ) -> None:
-    """Measure the program on this machine, beside the libraries installed here that do the same."""
+    """Measure the program on this machine.  Libraries installed here that do the same run beside it."""
     chosen = parts or list(PARTS)
     if unknown := [part for part in chosen if part not in PARTS]:
         raise typer.BadParameter(f"{unknown[0]!r} is not one of {', '.join(PARTS)}", param_hint="PARTS")

@@ -16,7 +16,7 @@ import typer
 
 from zerogex import app as wiring
 from zerogex import settings
-from zerogex.cli.output import Output, emit, number
+from zerogex.cli.output import Output, emit
 from zerogex.errors import StoreError, StoreUnavailable
 from zerogex.settings import Loaded
 
@@ -39,7 +39,7 @@ def say(text: str) -> None:
 
 @app.command()
 def init() -> None:
-    """Make the database if it is missing, and bring its schema up to date."""
+    """Make the database if it is missing, and its schema."""
     from zerogex.store.upkeep import create_database
 
     loaded = settings.load()
@@ -71,7 +71,7 @@ def _migrate(where: DatabaseConfig) -> None:
 
 @app.command()
 def check() -> None:
-    """Whether the database answers and has this program's schema; exit code 69 or 78 where not."""
+    """Whether the database answers and fits this program.  Exit code 69, 77 or 78 where not."""
     with wiring.open_store(settings.load()) as store:
         say(f"{store.config.place} answers, its schema is this program's")
 
@@ -80,7 +80,7 @@ def check() -> None:
 def status(
     output: Annotated[Output, typer.Option("-o", "--output", help="table, json, csv or ndjson.")] = Output.TABLE,
 ) -> None:
-    """Where the database is, its versions, its size, and who uses it."""
+    """Where the database is, its versions, size and users."""
     from zerogex.store.connections import connect
     from zerogex.store.migrate import current, newest
     from zerogex.store.upkeep import facts
@@ -98,7 +98,7 @@ def status(
         ("PostgreSQL", known.version),
         ("TimescaleDB", known.timescale or "not installed"),
         ("schema version", schema),
-        ("size", f"{number(float(known.size_bytes))} bytes"),
+        ("size", f"{known.size_bytes / 1e6:,.1f} MB"),
         ("connections", str(known.connections)),
         ("writing now", ", ".join(known.writers) or "nobody"),
     ]
@@ -107,7 +107,7 @@ def status(
 
 @app.command("clear-data")
 def clear_data(yes: Yes = False, no_dump: NoDump = False) -> None:
-    """Erase all market data and analyses, after a dump; the schema stays."""
+    """Erase all market data and analyses, after a dump.  The schema stays."""
     from zerogex.store.upkeep import Part
 
     _clear(Part.DATA, "all market data and analyses", yes, no_dump)
@@ -162,7 +162,7 @@ def _confirm(where: DatabaseConfig, what: str) -> None:
 
 @app.command()
 def vacuum() -> None:
-    """Give space back and renew the planner's statistics (VACUUM ANALYZE), table by table."""
+    """VACUUM ANALYZE, table by table.  Gives space back and renews the planner's statistics."""
     from zerogex.store.upkeep import vacuum as each
 
     with wiring.open_store(settings.load()) as store:
@@ -201,7 +201,7 @@ def timescale(
     ] = None,
     yes: Yes = False,
 ) -> None:
-    """Turn the tables kept by day into TimescaleDB hypertables, compressed; once, where the server has it."""
+    """Turn tables kept by day into TimescaleDB hypertables.  Compressed, once, where the server has it."""
     from zerogex.store.timescale import convert
 
     with wiring.open_store(settings.load()) as store:
@@ -219,7 +219,7 @@ def timescale(
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def psql(context: typer.Context) -> None:
-    """Open psql on the database; what follows goes to psql, for example: zerogex db psql -c '\\dt'."""
+    """Open psql on the database.  What follows goes to psql, for example: zerogex db psql -c '\\dt'."""
     from zerogex.store.upkeep import libpq_environment, program
 
     with wiring.database(settings.load()) as where:
@@ -239,7 +239,7 @@ def psql(context: typer.Context) -> None:
 def start(
     detach: Annotated[bool, typer.Option("--detach", help="Keep it running in the background.")] = False,
 ) -> None:
-    """Keep the embedded database running until Ctrl-C (it also starts by itself with whatever needs it)."""
+    """Keep the embedded database running until Ctrl-C.  It also starts by itself with whatever needs it."""
     loaded = _embedded()
     if detach:
         _detach(loaded)
@@ -262,7 +262,7 @@ def start(
 
 @app.command()
 def stop() -> None:
-    """End `zerogex db start`; the embedded database stops when nobody else uses it either."""
+    """End `zerogex db start`.  The embedded database stops when nobody else uses it either."""
     from zerogex.store.keeper import held
 
     loaded = _embedded()

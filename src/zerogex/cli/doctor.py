@@ -20,7 +20,7 @@ INDENT = " " * 22
 def doctor(
     output: Annotated[Output, typer.Option("-o", "--output", help="table, json, csv or ndjson.")] = Output.TABLE,
 ) -> None:
-    """Look at settings, credentials, clock, database, disk, data and ports.  Exit 1 when something is wrong."""
+    """Name each problem, its cause and the command that mends it.  Exit 1 when something is wrong."""
     loaded, found = settings_of()
     if loaded is not None:
         silent = {"log_level": LogLevel.ERROR, "log_format": LogFormat.TEXT}

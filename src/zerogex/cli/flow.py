@@ -39,7 +39,7 @@ def flow(
         float | None, typer.Option("--watch", min=0.5, max=3600, metavar="N", help="Again every N seconds.")
     ] = None,
 ) -> None:
-    """Show buying pressure, puts against calls, unusual prints and the busiest strikes together."""
+    """Show what trades now on one screen.  Buying pressure, puts and calls, unusual prints, busiest strikes."""
     with app.open_store(settings.load()) as store, suppress(KeyboardInterrupt):
         while True:
             _screen(store, underlying.upper() if underlying else None, clear=watch is not None)

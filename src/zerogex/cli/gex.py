@@ -97,7 +97,7 @@ def gex(
     ] = None,
     plot: Annotated[Path | None, typer.Option("--plot", metavar="FILE.png", help="Also draw it.")] = None,
 ) -> None:
-    """Analyse an option chain file: gamma exposure, flip, walls, max pain; no database."""
+    """Analyse an option chain file, without a database.  Gamma exposure, flip, walls, max pain."""
     settings = table.load().settings
     said = _read(file, as_of)
     chain = select_expirations(said.chain, expirations)

@@ -49,7 +49,7 @@ def create(
 def list_keys(
     output: Annotated[Output, typer.Option("-o", "--output", help="table, json, csv or ndjson.")] = Output.TABLE,
 ) -> None:
-    """Every key ever made: whose it is, what it may, and when it was used last."""
+    """Every key ever made.  Whose it is, what it may, and when it was used last."""
     with wiring.open_store(settings.load()) as store:
         rows = [_row(key) for key in store.api_keys.all()]
     emit(COLUMNS, rows, output)

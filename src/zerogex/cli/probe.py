@@ -44,7 +44,7 @@ def probe(
     output: Annotated[Output, typer.Option("-o", "--output", help="table, json, csv or ndjson.")] = Output.TABLE,
     debug: Debug = False,
 ) -> None:
-    """Ask the feed: sign-in, quote, bars, stream, options, search, hours, depth."""
+    """Ask the feed one thing, or everything, and say what passed."""
     loaded = quiet("probe", {}, debug=debug)
     if debug:
         logging.getLogger("httpx2").setLevel(logging.INFO)  # a line a request

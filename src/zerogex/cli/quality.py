@@ -34,7 +34,7 @@ def quality(
     underlying: Symbol = None,
     output: Form = Output.TABLE,
 ) -> None:
-    """Report gaps, stale and crossed quotes, missing fields and IV failures of a day; note them in data_quality_log."""
+    """Say how good a day's data is, and why.  What is found is noted in data_quality_log."""
     loaded = settings.load()
     with app.open_store(loaded) as store:
         bucket_s = loaded.settings.aggregation_bucket_seconds
@@ -144,7 +144,10 @@ def _print(report: SessionReport) -> None:
     shown = sorted(report.findings, key=lambda f: (order.index(f.severity), list(FindingKind).index(f.kind)))
     for finding in shown:
         mark = f"  {MARKS[finding.severity]} "
-        typer.echo(textwrap.fill(finding.message, WIDTH, initial_indent=mark, subsequent_indent="    "))
+        text = textwrap.fill(
+            finding.message, WIDTH, initial_indent=mark, subsequent_indent="    ", break_on_hyphens=False
+        )
+        typer.echo(text)
     if not shown and report.verdict not in ("no data", "no session"):
         typer.echo("    nothing to complain of")
     typer.echo("")

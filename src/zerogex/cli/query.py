@@ -24,7 +24,7 @@ def query(
     output: Annotated[Output, typer.Option("-o", "--output", help="table, json, csv or ndjson.")] = Output.TABLE,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=MOST_ROWS, help="Most rows to show.")] = 1000,
 ) -> None:
-    """Ask the database your own question: one statement that reads, 15 seconds, as many rows as --limit."""
+    """Ask the database your own question.  One statement that reads, 15 seconds, as many rows as --limit."""
     from zerogex.store.reader import ask
 
     loaded = settings.load()

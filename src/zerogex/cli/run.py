@@ -35,7 +35,7 @@ def ingest(
     strike_distance: Distance = None,
     debug: Debug = False,
 ) -> None:
-    """Follow the feed: IV and Greeks for every contract, one-minute rows into PostgreSQL."""
+    """Follow the feed, and store minutes with IV and Greeks."""
     overrides = {
         "stream_underlying": underlying,
         "stream_expirations": expirations,
@@ -80,7 +80,7 @@ def analyze(
     ] = Output.TABLE,
     debug: Debug = False,
 ) -> None:
-    """Turn the stored chain into gex_summary and gex_calculations, on an interval."""
+    """Turn stored chains into gamma exposure, on an interval.  Writes gex_summary and gex_calculations."""
     if once and since:
         raise typer.BadParameter("give --once or --since, not both", param_hint="--since")
     begin = quiet if once or since else start
@@ -179,7 +179,7 @@ def simulate(
     listen_fd: Annotated[int | None, typer.Option("--listen-fd", hidden=True)] = None,
     debug: Debug = False,
 ) -> None:
-    """Serve a simulated market over TradeStation's v3 wire protocol, on loopback."""
+    """Serve a simulated market, on loopback.  It speaks TradeStation's v3 wire protocol."""
     start("simulate", {}, debug=debug)
     chains = tuple(app.read_chain(path).chain for path in chain or ())
     begin = start_at.replace(tzinfo=NEW_YORK) if start_at and start_at.tzinfo is None else start_at

@@ -147,7 +147,7 @@ def logs_clear(yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] =
 
 @app.command()
 def health(name: Name = None) -> None:
-    """State, memory, recent errors and warnings of each service; exit 1 where one is not running."""
+    """State, memory, recent errors and warnings.  Exit 1 where one is not running."""
     well = True
     for unit in chosen(name):
         properties = _properties(unit)
@@ -220,7 +220,7 @@ def install(
     folder: Annotated[Path, typer.Option("--folder", help="Where the unit files go.")] = UNIT_FOLDER,
     user: Annotated[str | None, typer.Option("--user", help="The user the engines run as.")] = None,
 ) -> None:
-    """Write the unit files for this installation; then `zerogex service enable` and `start`."""
+    """Write the unit files for this installation.  Then `zerogex service enable` and `start`."""
     loaded = settings.load()
     home, log_dir = loaded.settings.zerogex_home, loaded.settings.log_dir
     owner = user or os.environ.get("SUDO_USER") or getpass.getuser()

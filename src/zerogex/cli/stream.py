@@ -45,7 +45,7 @@ def stream(
     output: Annotated[Output, typer.Option("-o", "--output", help="table or ndjson.")] = Output.TABLE,
     debug: Debug = False,
 ) -> None:
-    """Print bars and quotes as the feed says them, until Ctrl-C; nothing is stored."""
+    """Print bars and quotes as the feed says them; store nothing.  Ctrl-C ends."""
     if output not in (Output.TABLE, Output.NDJSON):
         raise typer.BadParameter(
             f"{output.value} cannot be printed line by line; use table or ndjson", param_hint="--output"
