@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-component-update", "--disable-sync"]
 ARGUMENTS += ["--disable-background-networking"]
+PATIENCE_MS = 30_000  # a busy machine may take long; what is waited for comes by itself
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 SHIFTS = """
 window.shifts = 0;
@@ -33,6 +34,7 @@ def browser() -> Iterator[Browser]:
         path = chromium() or playwright.chromium.executable_path
         if not Path(path).exists():
             pytest.skip("no Chromium here: install chromium, or name a browser in ZEROGEX_TEST_BROWSER")
+        expect.set_options(timeout=PATIENCE_MS)
         browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
         yield browser
         browser.close()
@@ -48,7 +50,7 @@ class Visit:
         self.page.on("console", lambda message: self._heard(message.type, message.text))
         self.page.on("pageerror", lambda error: self._heard("error", str(error)))
         self.page.on("dialog", lambda dialog: (self._heard("error", "dialog"), dialog.dismiss()))
-        self.page.set_default_timeout(10_000)
+        self.page.set_default_timeout(PATIENCE_MS)
 
     def _heard(self, kind: str, text: str) -> None:
         if kind in ("error", "warning"):

@@ -69,7 +69,7 @@ def test_a_new_analysis_appears_by_itself_without_moving_the_page(full: Served, 
     for value in (690.75, 691.25, 700.0):
         full.clock.advance(1.0)
         full.publish(spot=value)
-        expect(spot).to_have_text(f"{value:.2f}", timeout=3000)
+        expect(spot).to_have_text(f"{value:.2f}")
     assert visited.page.evaluate("window.shifts") < 0.02
     assert visited.complaints == []
 

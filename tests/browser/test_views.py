@@ -133,6 +133,9 @@ def test_every_number_explains_itself(market: Served, visit: Callable[..., Any])
         assert {"What it is", "Unit", "Formula", "Inputs", "API", "Computed in"} <= set(terms)
         address = dialog.locator("a").get_attribute("href")
         assert each.get_attribute("data-field") in httpx2.get(market.address + address).json()
+        inputs = dialog.locator("dd li").all_inner_texts()
+        for word in ("live contracts", "of open interest", "data ", "Forward ", "Rate "):
+            assert any(word in line for line in inputs), word
         page.keyboard.press("Escape")
         expect(dialog).to_be_hidden()
 
@@ -171,6 +174,11 @@ def test_the_arrow_keys_turn_the_whole_page_back_and_l_makes_it_live(market: Ser
     expect(spot(page)).to_have_text("690.25")
     page.reload()
     expect(spot(page)).to_have_text("690.25")
+    page.locator("#tile-net_gex").click()
+    address = page.locator("#dialog a").get_attribute("href") or ""
+    shown = json.loads(page.locator("#tile-net_gex").get_attribute("data-raw") or "")
+    assert httpx2.get(market.address + address).json()["net_gex"] == shown
+    page.keyboard.press("Escape")
     page.keyboard.press("l")
     expect(spot(page)).to_have_text("690.50")
     expect(page).not_to_have_url(re.compile("time="))
@@ -204,8 +212,8 @@ def test_expirations_measure_and_dealers_are_chosen_and_kept_in_the_address(
     visited = visit(f"{market.address}/?view=strikes&measure=charm&expirations=0dte")
     page = visited.page
     expect(page.locator("#measure")).to_have_value("charm")
-    expect(page.locator("#chips-strikes button[aria-pressed=true]")).to_have_text(["0DTE", "Feb 20"])
-    page.locator("#chips-strikes button", has_text="Mar 20").click()
+    expect(page.locator("#chips button[aria-pressed=true]")).to_have_text(["0DTE", "Feb 20"])
+    page.locator("#chips button", has_text="Mar 20").click()
     expect(page).to_have_url(re.compile(r"expirations=2026-02-20,2026-03-20"))
     page.locator("#model").select_option("short_all")
     page.keyboard.press("Escape")
@@ -217,8 +225,8 @@ def test_expirations_measure_and_dealers_are_chosen_and_kept_in_the_address(
     assert wanted[40]["call_gex"] < 0
     page.reload()
     expect(page.locator("#model")).to_have_value("short_all")
-    expect(page.locator("#chips-strikes button[aria-pressed=true]")).to_have_text(["Feb 20", "Mar 20"])
-    page.locator("#chips-strikes button", has_text="All").click()
+    expect(page.locator("#chips button[aria-pressed=true]")).to_have_text(["Feb 20", "Mar 20"])
+    page.locator("#chips button", has_text="All").click()
     expect(page).not_to_have_url(re.compile("expirations"))
     page.locator("#view-strikes").focus()
     page.keyboard.press("m")
@@ -280,6 +288,28 @@ def test_the_heat_maps_show_the_cells_of_the_api(market: Served, visit: Callable
         assert value == said["vanna_exposure"][i][j]
     through = api(market, "SPY/heatmap?by=time&measures=vanna_exposure")
     assert {row["timestamp"] for row in rows_shown(page, "drift")} == set(through["times"])
+
+
+def test_the_heat_maps_honour_the_choice_of_expirations(market: Served, visit: Callable[..., Any]) -> None:
+    page = visit(f"{market.address}/?view=heatmap").page
+    drawn(page, "heatmap")
+    page.locator("#chips button", has_text="Next").click()
+    expect(page.locator("#note-cells")).to_have_text("next expiration only")
+    expect(page.locator("#chart-cells")).to_have_attribute("aria-label", re.compile(": 1 columns"))
+    assert {row["expiration"] for row in rows_shown(page, "cells")} == {"2026-02-27"}
+    through = api(market, "SPY/heatmap?by=time&measures=net_gex&expirations=2026-02-27")
+    wanted = {
+        (time, strike): value
+        for time, line in zip(through["times"], through["net_gex"], strict=True)
+        for strike, value in zip(through["strikes"], line, strict=True)
+        if value is not None
+    }
+
+    def the_same() -> bool:
+        shown = rows_shown(page, "drift")
+        return {(row["timestamp"], float(row["strike"])): float(row["net_gex"]) for row in shown} == wanted
+
+    until(the_same)
 
 
 def test_no_cell_of_a_file_is_a_formula(market: Served, visit: Callable[..., Any]) -> None:

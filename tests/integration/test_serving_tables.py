@@ -108,6 +108,8 @@ def test_cells_through_the_day_are_the_stored_analyses(market: Served) -> None:
     assert said["spots"] == list(SPOTS.values())
     for line, ago in zip(said["net_gex"], SPOTS, strict=True):
         assert sum(line) == pytest.approx(analyze(past_chain(ago)).totals.net_gex, rel=1e-9)
+    flips = [analyze(past_chain(ago)).flip.price for ago in SPOTS]
+    assert said["gamma_flips"] == pytest.approx(flips)
     named = "2026-02-20,2026-02-27,2026-03-20"
     of_cells = body(market, "/SPY/heatmap", by="time", resolution="1m", measures="net_gex", expirations=named)
     assert of_cells["strikes"] == said["strikes"]
@@ -116,6 +118,18 @@ def test_cells_through_the_day_are_the_stored_analyses(market: Served) -> None:
     assert 0 < sum(nearest["call_gex"][0]) < analyze(past_chain(next(iter(SPOTS)))).totals.call_gex
     early = body(market, "/SPY/heatmap", by="time", resolution="1m", as_of=iso(NOON - 4 * MINUTE))
     assert len(early["times"]) == 0 or early["times"][-1] < iso(NOON - 4 * MINUTE)
+
+
+@pytest.mark.parametrize(
+    ("asked", "day"), [("0dte", "2026-02-20"), ("next", "2026-02-27"), ("2026-03-20", "2026-03-20")]
+)
+def test_cells_through_the_day_are_those_of_the_chosen_expirations(market: Served, asked: str, day: str) -> None:
+    whole = body(market, "/SPY/heatmap", as_of=iso(NOON), measures="net_gex")
+    said = body(market, "/SPY/heatmap", by="time", resolution="1m", measures="net_gex", expirations=asked)
+    line = whole["net_gex"][whole["expirations"].index(day)]
+    assert said["strikes"] == whole["strikes"]
+    assert said["net_gex"][-1] == pytest.approx(line, rel=1e-9)
+    assert set(said["gamma_flips"]) == {None}
 
 
 def test_a_smile_has_the_volatilities_of_the_chain_and_its_forwards(market: Served) -> None:

@@ -9,14 +9,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any, Generic, TypeVar
 
 from zerogex.analytics.config import AnalysisConfig
 from zerogex.analytics.document import document, iso
-from zerogex.domain.calendar import next_session, trading_date
+from zerogex.domain.calendar import trading_date
 from zerogex.domain.chain import OptionChain, expirations
 from zerogex.domain.exposure import Analysis, DealerModel
 from zerogex.serving.board import Board
@@ -179,19 +179,18 @@ def chosen_expirations(asked: str | None, chain: OptionChain) -> tuple[date, ...
     return tuple(sorted(chosen))
 
 
-def words_or_dates(asked: str | None, day: date) -> list[date] | None:
-    """Dates named without a chain to look into: 0dte is `day`, next the session after it; None for all.
+def words_or_dates(asked: str | None, day: date, listed: Sequence[date]) -> list[date] | None:
+    """The dates named by words or themselves: 0dte is `day`, next the first `listed` after it; None for all.
 
     Raises Problem 404 for a word or date that is none.
     """
     if asked is None:
         return None
-    words = [word.strip().lower() for word in asked.split(",")]
-    following = next_session(day)
-    named = {"0dte": day, "next": following}
-    dates = [named.get(word) or _date(word) for word in words]
-    known = [each for each in dates if each is not None]
-    if len(known) < len(dates):
+    words = {"0dte": [day], "next": [each for each in listed if each > day][:1]}
+    named = [word.strip().lower() for word in asked.split(",")]
+    dates = [words.get(word, [_date(word)]) for word in named]
+    known = [each for some in dates for each in some if each is not None]
+    if any(None in some for some in dates):
         hint = "Say all, 0dte, next, or ISO dates, comma separated."
         raise Problem(404, "unknown_expiration", f"{asked[:60]!r} are not expirations known here.", hint)
     return known

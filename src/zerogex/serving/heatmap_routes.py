@@ -80,25 +80,32 @@ def chosen_measures(asked: str | None) -> tuple[str, ...]:
 async def _through_day(
     board: Board, reader: Reader, question: Question, measures: tuple[str, ...], day: date | None, step: Resolution
 ) -> dict[str, Any]:
-    """The stored cells of a day up to `as_of`, over the chosen expirations, under the stored dealer model."""
+    """The stored cells of a day up to `as_of`, over the chosen expirations, under the stored dealer model.
+
+    The flips are those of the whole chain, so there are none beside chosen expirations.
+    """
     entry = board.entry(question.symbol)
     moment = board.moment() if question.as_of is None else board.moment().at(question.as_of)
     day = day or trading_date(moment.now if question.as_of else _newest(entry.document, moment.now))
     begin = new_york_midnight(day)
     until = min(new_york_midnight(day + timedelta(days=1)), question.as_of or datetime.max.replace(tzinfo=begin.tzinfo))
-    asked: dict[str, Any] = {
-        "symbol": entry.symbol,
-        "start": begin,
-        "end": max(until, begin),
+    stretch = {"symbol": entry.symbol, "start": begin, "end": max(until, begin)}
+    asked = question.expirations
+    listed = await reader.query("api_expirations", **stretch) if asked and "next" in asked.split(",") else []
+    chosen = words_or_dates(asked, day, [row["expiration"] for row in listed])
+    steps: dict[str, Any] = {
+        **stretch,
         "origin": begin,
         "step_s": step.step.total_seconds(),
         "measures": sorted({*measures, "net_gex"}),
     }
-    if (expirations := words_or_dates(question.expirations, day)) is None:
-        columns = await reader.columns("api_strikes", **asked)
+    if chosen is None:
+        columns = await reader.columns("api_strikes", **steps)
     else:
-        columns = await reader.columns("api_cells", **asked, expirations=expirations)
+        columns = await reader.columns("api_cells", **steps, expirations=chosen)
     matrices = _matrices(columns, measures)
+    if chosen is not None:  # the stored flip is that of the whole book
+        matrices["gamma_flips"] = [None] * len(matrices["times"])
     newest = matrices["times"][-1] if matrices["times"] else None
     document = views.seen_from(entry.document or {}, entry.symbol, question.as_of, newest)
     body = views.head(document, moment) | {"underlying": entry.symbol, "by": "time", "day": day}
@@ -113,6 +120,7 @@ def _newest(document: views.Document | None, now: datetime) -> datetime:
 def _matrices(columns: Columns, measures: tuple[str, ...]) -> dict[str, Any]:
     """Columns of rows in the order of time as matrices [time][strike]; `net` tells one answer from another."""
     spots = dict(zip(columns["timestamp"], columns["spot"], strict=True))
+    flips = dict(zip(columns["timestamp"], columns["gamma_flip"], strict=True))
     at_time = {time: place for place, time in enumerate(spots)}
     strikes, at_strike = np.unique(np.array(columns["strike"], float), return_inverse=True)
     places = [at_time[time] for time in columns["timestamp"]], at_strike
@@ -123,6 +131,6 @@ def _matrices(columns: Columns, measures: tuple[str, ...]) -> dict[str, Any]:
         matrices[name] = [plain_list(line) for line in grid]
     net = float(np.abs(np.array(columns["net_gex"], float)).sum())
     return {
-        "times": list(spots), "spots": list(spots.values()), "strikes": strikes.tolist(), "measures": list(measures),
-        "net": net, **matrices,
+        "times": list(spots), "spots": list(spots.values()), "gamma_flips": list(flips.values()),
+        "strikes": strikes.tolist(), "measures": list(measures), "net": net, **matrices,
     }  # fmt: skip

@@ -31,12 +31,12 @@ LIMIT %(limit)s
 -- Exposures by minute and strike from start to before end, the last minute of each step; measures not asked for are NULL.
 -- symbol: underlying; start: first instant; end: instant after the last; origin: where steps begin; step_s: seconds; measures: names of columns
 WITH minutes AS (
-    SELECT DISTINCT ON (date_bin(make_interval(secs => %(step_s)s), timestamp, %(origin)s)) timestamp, spot
+    SELECT DISTINCT ON (date_bin(make_interval(secs => %(step_s)s), timestamp, %(origin)s)) timestamp, spot, gamma_flip
     FROM gex_summary
     WHERE underlying = %(symbol)s AND timestamp >= %(start)s AND timestamp < %(end)s
     ORDER BY date_bin(make_interval(secs => %(step_s)s), timestamp, %(origin)s), timestamp DESC
 )
-SELECT strike.timestamp, minutes.spot, strike.strike::float8 AS strike,
+SELECT strike.timestamp, minutes.spot, minutes.gamma_flip, strike.strike::float8 AS strike,
        CASE WHEN 'call_gex' = ANY(%(measures)s) THEN call_gex END AS call_gex,
        CASE WHEN 'put_gex' = ANY(%(measures)s) THEN put_gex END AS put_gex,
        CASE WHEN 'net_gex' = ANY(%(measures)s) THEN net_gex END AS net_gex,
@@ -58,12 +58,12 @@ ORDER BY strike.timestamp, strike.strike
 -- The same, over given expirations only.
 -- symbol: underlying; start: first instant; end: instant after the last; origin: where steps begin; step_s: seconds; measures: names of columns; expirations: dates
 WITH minutes AS (
-    SELECT DISTINCT ON (date_bin(make_interval(secs => %(step_s)s), timestamp, %(origin)s)) timestamp, spot
+    SELECT DISTINCT ON (date_bin(make_interval(secs => %(step_s)s), timestamp, %(origin)s)) timestamp, spot, gamma_flip
     FROM gex_summary
     WHERE underlying = %(symbol)s AND timestamp >= %(start)s AND timestamp < %(end)s
     ORDER BY date_bin(make_interval(secs => %(step_s)s), timestamp, %(origin)s), timestamp DESC
 )
-SELECT cell.timestamp, min(minutes.spot) AS spot, cell.strike::float8 AS strike,
+SELECT cell.timestamp, min(minutes.spot) AS spot, min(minutes.gamma_flip) AS gamma_flip, cell.strike::float8 AS strike,
        CASE WHEN 'call_gex' = ANY(%(measures)s) THEN sum(call_gex) END AS call_gex,
        CASE WHEN 'put_gex' = ANY(%(measures)s) THEN sum(put_gex) END AS put_gex,
        CASE WHEN 'net_gex' = ANY(%(measures)s) THEN sum(net_gex) END AS net_gex,
@@ -82,6 +82,16 @@ FROM minutes JOIN gex_calculations AS cell ON cell.underlying = %(symbol)s AND c
 WHERE cell.timestamp >= %(start)s AND cell.timestamp < %(end)s AND cell.expiration = ANY(%(expirations)s::date[])
 GROUP BY cell.timestamp, cell.strike
 ORDER BY cell.timestamp, cell.strike
+
+-- api_expirations --
+-- The expirations of the last analysis stored from start to before end, ascending.
+-- symbol: underlying; start: first instant; end: instant after the last
+SELECT DISTINCT expiration
+FROM gex_calculations
+WHERE underlying = %(symbol)s
+  AND timestamp = (SELECT max(timestamp) FROM gex_summary
+                   WHERE underlying = %(symbol)s AND timestamp >= %(start)s AND timestamp < %(end)s)
+ORDER BY expiration
 
 -- api_stages --
 -- How far each stage has come: newest bar, chain minute, latest row, analysis, live answer; machine time of the writes.

@@ -1,4 +1,4 @@
-// What the panels by strike show: which expirations, which measure, under whose dealer model.
+// What the page shows of a chain: which expirations, which measure, under whose dealer model.
 
 import { chosenDays, toggled } from "./cells.js";
 import { MEASURES, MODELS } from "./definitions.js";
@@ -9,19 +9,15 @@ const WORDS = [["all", "All", "Every live expiration"], ["0dte", "0DTE", "Only w
 
 /** Make the pickers once; `changed({measure | model | expirations})` hears of each choice. */
 export function buildChoices(changed) {
-  const select = (id, label, options, name) => {
-    const made = el("select", { id }, ...options.map(([value, text]) => el("option", { value }, text)));
-    made.addEventListener("change", () => changed({ [name]: made.value }));
-    return el("label", { class: "pick" }, el("span", { class: "hidden" }, label), made);
+  const select = (id, label, options) => {
+    const made = el("select", { id, title: label }, ...options.map(([value, text]) => el("option", { value }, text)));
+    made.addEventListener("change", () => changed({ [id]: made.value }));
+    return el("label", { class: "pick", id: `pick-${id}` }, el("span", { class: "hidden" }, label), made);
   };
-  byId("picks-strikes").append(
-    select("measure", "Measure", Object.entries(MEASURES).map(([value, { name }]) => [value, name]), "measure"),
-    select("model", "Dealer model", [["", "Dealers: default"], ...Object.entries(MODELS).map(([value, text]) => [value, `Dealers: ${text.split(" — ")[0]}`])], "model"));
-  const home = byId("chips-strikes");
-  home.hidden = false;
-  home.setAttribute("role", "group");
-  home.setAttribute("aria-label", "Expirations shown");
-  home.addEventListener("click", (event) => {
+  byId("picks").append(
+    select("measure", "Measure", Object.entries(MEASURES).map(([value, { name }]) => [value, name])),
+    select("model", "Dealer model", [["", "Dealers: default"], ...Object.entries(MODELS).map(([value, text]) => [value, `Dealers: ${text.split(" — ")[0]}`])]));
+  byId("chips").addEventListener("click", (event) => {
     const chip = event.target.closest("button");
     if (chip) changed({ expirations: chip.dataset.word ?? toggled(chip.dataset.choice, chip.dataset.day, chip.dataset.days.split(","), chip.dataset.today) });
   });
@@ -31,13 +27,13 @@ export function buildChoices(changed) {
 export function showChoices({ measure, model, expirations }, days, today) {
   byId("measure").value = measure;
   byId("model").value = model ?? "";
-  const home = byId("chips-strikes");
+  const home = byId("chips");
   const key = JSON.stringify([expirations, days, today]);
   if (home.dataset.key === key) return;
   home.dataset.key = key;
   const shown = new Set(chosenDays(expirations, days, today));
   const chip = (on, text, title, data) => el("button", { type: "button", class: "chip-choice", "aria-pressed": String(on), title, ...data }, text);
-  const focused = document.activeElement?.closest("#chips-strikes button");
+  const focused = document.activeElement?.closest("#chips button");
   const [word, day] = [focused?.dataset.word, focused?.dataset.day];
   home.replaceChildren(
     ...WORDS.map(([name, text, title]) => {

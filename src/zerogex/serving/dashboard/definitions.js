@@ -22,12 +22,13 @@ const ivWords = (sources) => Object.entries(sources ?? {}).map(([name, n]) => `$
 export function inputs(s) {
   const c = s.coverage ?? {};
   const forward = s.forwards?.[0];
+  const rate = s.rate ?? forward?.rate;
   return [
     `${f.count(c.used)} of ${f.count(c.live)} live contracts (${f.percent(c.pct)} of open interest)`,
     ivWords(c.iv_sources) ? `Implied volatility from: ${ivWords(c.iv_sources)}` : null,
     `Spot ${f.price(s.spot)}, ${f.dayAndTime(s.data_timestamp)}; data ${f.age(s.age_seconds)} old when it came here`,
     forward ? `Forward ${f.price(forward.forward)} for ${f.day(forward.expiration)} (${forward.source})` : null,
-    s.rate == null ? null : `Rate ${f.percent(100 * s.rate, 2)}`,
+    rate == null ? null : `Rate ${f.percent(100 * rate, 2)} a year`,
     `Greeks: ${s.greeks ?? f.NONE}`,
     `Dealer model (assumed): ${MODELS[s.dealer_model] ?? s.dealer_model ?? f.NONE}`,
   ].filter(Boolean);
@@ -37,7 +38,7 @@ export const HEADLINE = [
   {
     field: "spot", name: "Spot", swatch: "spot", wide: true,
     value: (s) => f.price(s.spot),
-    sub: (s) => s.data_timestamp ? `as of ${s.age_seconds < 43200 ? f.clock(s.data_timestamp) : f.dayAndTime(s.data_timestamp)}` : "",
+    sub: (s) => s.data_timestamp ? s.age_seconds < 43200 ? f.clock(s.data_timestamp) : f.dayAndTime(s.data_timestamp) : "",
     definition: "The last price of the underlying, and the price at which every exposure here is measured.",
     unit: "dollars per share, or index points",
     formula: "last trade received before the chain was read",

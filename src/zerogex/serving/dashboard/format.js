@@ -28,6 +28,9 @@ export function compact(value, { unit = "$", sign = false, digits = 3 } = {}) {
   return `${prefix}${unit}${scaled.toFixed(places)}${word}`;
 }
 
+/** The same for an axis, where a zero after the point says nothing: "$5 bn", "−$2.5 m". */
+export const tick = (value, unit = "$") => compact(value, { unit }).replace(/(\.\d*?)0+(?= |$)/, "$1").replace(/\.(?= |$)/, "");
+
 export const count = (value) => known(value) ? Math.round(value).toLocaleString("en-US") : NONE;
 export const ratio = (value) => known(value) ? value.toFixed(2) : NONE;
 export const percent = (value, digits = 1) => known(value) ? `${value.toFixed(digits).replace("-", MINUS)} %` : NONE;

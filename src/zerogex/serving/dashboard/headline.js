@@ -40,6 +40,9 @@ export function showHeadline(summary) {
   }
 }
 
+/** Where in the API the very summary shown is to be had. */
+const address = ({ underlying, as_of: asOf }) => path(underlying, "summary") + (asOf ? `?as_of=${asOf}` : "");
+
 function explain(item, summary) {
   const more = summary && item.more?.(summary);
   const rows = [
@@ -48,8 +51,7 @@ function explain(item, summary) {
     ["Unit", item.unit],
     ["Formula", el("div", { class: "formula" }, item.formula)],
     ["Inputs", summary ? el("ul", {}, ...inputs(summary).map((line) => el("li", {}, line))) : "no data yet"],
-    summary ? ["API", el("span", {}, el("a", { href: path(summary.underlying, "summary"), target: "_blank", rel: "noopener" },
-      path(summary.underlying, "summary")), " → ", el("code", {}, item.field))] : null,
+    summary ? ["API", el("span", {}, el("a", { href: address(summary), target: "_blank", rel: "noopener" }, address(summary)), " → ", el("code", {}, item.field))] : null,
     ["Computed in", el("code", {}, item.source)],
   ].filter(Boolean);
   openDialog(item.name, el("div", {},

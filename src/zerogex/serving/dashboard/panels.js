@@ -3,17 +3,17 @@
 import { announce, csv, save, saveText } from "./download.js";
 import { byId, el } from "./dom.js";
 
-/** `needs`: views of the API that a panel draws; `table`: rows of text instead of a chart. */
+/** `needs`: views of the API that a panel draws; `table`: rows of text instead of a chart; `wide`: over all columns. */
 export const PANELS = [
   { name: "price", title: "Price and levels", label: "One-minute candles with levels", needs: ["summary", "bars"] },
-  { name: "strikes", title: "By strike", label: "Exposure by strike", needs: ["strikes"], picks: true, tall: true },
+  { name: "strikes", title: "By strike", label: "Exposure by strike", needs: ["strikes"] },
   { name: "profile", title: "Net GEX if spot were elsewhere", label: "Re-priced net GEX against spot", needs: ["profile"] },
   { name: "expirations", title: "GEX by expiration", label: "GEX by expiration", needs: ["expirations"] },
   { name: "strike-table", title: "Strikes around spot", needs: ["strikes"], table: true },
   { name: "crossings", title: "Crossings of zero", needs: ["profile"], table: true },
   { name: "walls", title: "What makes each a level", needs: ["summary"], table: true },
-  { name: "cells", title: "Strike × expiration", label: "Heat map of exposure by strike and expiration", needs: ["heatmap"], wide: true },
-  { name: "drift", title: "Strike × time", label: "Heat map of exposure by strike through the day", needs: ["drift"], wide: true },
+  { name: "cells", title: "Strike × expiration", label: "Heat map of exposure by strike and expiration", needs: ["heatmap"] },
+  { name: "drift", title: "Strike × time", label: "Heat map of exposure by strike through the day", needs: ["drift"] },
   { name: "smile", title: "Smile", label: "Implied volatility by strike", needs: ["smile"], wide: true },
   { name: "term", title: "Term structure", label: "At-the-money volatility by expiration", needs: ["smile"] },
   { name: "forwards", title: "Forwards", needs: ["expirations"], table: true },
@@ -22,7 +22,7 @@ export const PANELS = [
   { name: "flow-strike", title: "Premium by strike", label: "Premium traded by strike", needs: ["flow/strike"] },
   { name: "flow-expiration", title: "Premium by expiration", label: "Premium traded by expiration", needs: ["flow/expiration"] },
   { name: "smart-money", title: "Unusual prints", needs: ["flow/smart-money"], table: true, wide: true },
-  { name: "history-gex", title: "Net GEX through time", label: "Net GEX and spot through time", needs: ["history"], wide: true, ranges: true },
+  { name: "history-gex", title: "Net GEX through time", label: "Net GEX and spot through time", needs: ["history"], wide: true },
   { name: "history-levels", title: "Spot, flip and walls", label: "Spot, flip and walls through time", needs: ["history"], wide: true },
   { name: "stages", title: "Lag of each stage", needs: ["quality"], table: true },
   { name: "coverage", title: "Coverage", needs: ["summary"], table: true },
@@ -36,15 +36,14 @@ export function buildPanels(piece, said) {
   byId("panels").append(...PANELS.map((panel) => frame(panel, piece, said)));
 }
 
-function frame({ name, title, label, table, wide, tall }, piece, said) {
+function frame({ name, title, label, table, wide }, piece, said) {
   const tools = el("span", { class: "tools" },
     table ? null : tool("PNG", `PNG of ${title}`, () => download(name, "png", piece(name), `${title} · ${said()}`)),
     name === "level-text" ? null : tool("CSV", `CSV of ${title}`, () => download(name, "csv", piece(name))));
-  return el("section", { class: `panel${wide ? " wide" : ""}${tall ? " tall" : ""}`, id: `panel-${name}`, "data-panel": name,
+  return el("section", { class: `panel${wide ? " wide" : ""}`, id: `panel-${name}`, "data-panel": name,
     "aria-labelledby": `title-${name}`, tabindex: "-1", hidden: true },
   el("div", { class: "caption" }, el("h2", { id: `title-${name}` }, title),
     el("div", { class: "picks", id: `picks-${name}` }), el("p", { class: "note", id: `note-${name}` }), tools),
-  el("div", { class: "chips", id: `chips-${name}`, hidden: true }),
   table ? el("div", { class: "rows", id: `rows-${name}`, tabindex: "0", role: "region", "aria-label": title })
     : el("div", { class: "chart", id: `chart-${name}`, role: "img", "aria-label": label ?? title }),
   table ? null : el("ul", { class: "legend", id: `legend-${name}` }));

@@ -21,9 +21,10 @@ const iso = (milliseconds) => new Date(milliseconds).toISOString().replace(".000
 function words(name, page) {
   const at = page.at ? { as_of: page.at } : {};
   const model = page.model ? { dealer_model: page.model } : {};
-  if (CHOSEN.includes(name)) return { ...at, ...model, ...(page.expirations === "all" ? {} : { expirations: page.expirations }) };
-  if (name === "heatmap") return { ...at, ...model, measures: columns(page.measure) };
-  if (name === "drift") return { ...at, by: "time", measures: columns(page.measure) };
+  const days = page.expirations === "all" ? {} : { expirations: page.expirations };
+  if (CHOSEN.includes(name)) return { ...at, ...model, ...days };
+  if (name === "heatmap") return { ...at, ...model, ...days, measures: columns(page.measure) };
+  if (name === "drift") return { ...at, by: "time", ...days, measures: columns(page.measure) };
   if (name === "minutes") return dayOf(page.at ?? page.face?.market_time);
   if (name === "history") return past(page);
   if (name.startsWith("flow/")) return { ...at, minutes: FLOW_MINUTES, ...(ROWS[name] ? { limit: ROWS[name] } : {}) };

@@ -26,7 +26,7 @@ export class ExpirationsChart {
     const options = {
       ...base(colors, 16),
       xAxis: axis(colors, { type: "category", data: rows.map((row) => f.day(row.expiration).replace(/, \d+$/, "")), splitLine: { show: false } }),
-      yAxis: axis(colors, { type: "value", axisLabel: { ...axis(colors).axisLabel, formatter: money } }),
+      yAxis: axis(colors, { type: "value", axisLabel: { ...axis(colors).axisLabel, formatter: (value) => f.tick(value) } }),
       series: [
         bar("Calls", "call", "call_gex"), bar("Puts", "put", "put_gex"),
         { name: "Net", type: "scatter", symbol: "diamond", symbolSize: 11, z: 5, silent: true,

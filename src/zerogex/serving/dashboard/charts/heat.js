@@ -4,10 +4,13 @@ import { legend } from "../dom.js";
 import * as f from "../format.js";
 import { axis, base, fit, newChart, palette, picture } from "./palette.js";
 
-const STRIKES_SHOWN = 81;  // on each map, spot in the middle: more would be thinner than a line
+const ROW_PX = 16;  // a strike's height: a number fits into it
+const WRITTEN_PX = 52;  // a column's width from which numbers are written into its cells
+const MARGINS = { width: 60, height: 44 };  // what the axes take
+const LOUD = 0.6;  // of the brightest: there the number is written in the colour of the ground
 
-/** The strikes around spot, ascending, on an even grid where they lie on one. */
-export function around(strikes, spot, most = STRIKES_SHOWN) {
+/** The strikes around spot, ascending. */
+export function around(strikes, spot, most) {
   const sorted = [...new Set(strikes)].sort((a, b) => a - b);
   const middle = sorted.findIndex((strike) => strike >= spot);
   const from = Math.max(0, Math.min((middle < 0 ? sorted.length : middle) - (most >> 1), sorted.length - most));
@@ -23,6 +26,9 @@ export class HeatChart {
   image() { return picture(this.#chart); }
   table() { return this.#rows; }
 
+  /** How many strikes have room beside one another. */
+  get room() { return Math.max(11, Math.floor((this.#element.clientHeight - MARGINS.height) / ROW_PX)); }
+
   /**
    * `columns` [label], `strikes` ascending, `cells` [[column, strike index, value]]; `lines` [{name, color, prices: one a column}];
    * `format` writes a value, `tip(column, strike, value)` the words at a cell; `rows` for the CSV.
@@ -35,6 +41,7 @@ export class HeatChart {
     const most = Math.max(...cells.map((cell) => Math.abs(cell[2])), 0) || 1;
     // The cube root keeps the quiet strikes visible beside the loud ones; the words at a cell give the number itself.
     const shade = (value) => Math.cbrt(value / most);
+    const written = (this.#chart.getWidth() - MARGINS.width) / columns.length >= WRITTEN_PX;
     const options = {
       ...base(colors, 12),
       xAxis: [
@@ -42,16 +49,19 @@ export class HeatChart {
         { type: "value", min: -0.5, max: columns.length - 0.5, show: false, axisLabel: { show: false } },
       ],
       yAxis: [
-        axis(colors, { type: "category", data: strikes.map((strike) => f.strike(strike)), splitLine: { show: false } }),
+        axis(colors, { type: "category", data: strikes.map((strike) => f.strike(strike)), splitLine: { show: false },
+          axisLabel: { ...axis(colors).axisLabel, fontSize: 11 } }),
         { type: "value", min: -0.5, max: strikes.length - 0.5, show: false, axisLabel: { show: false } },
       ],
       visualMap: { show: false, min: -1, max: 1, dimension: 2, seriesIndex: 0, inRange: { color: [colors.put, colors.hot, colors.panel, colors.cold, colors.call] } },
       series: [
         { type: "heatmap", data: cells.map(([column, strike, value]) => [column, strike, shade(value), value]), progressive: 0,
+          label: { show: written, fontSize: 10.5, color: colors.ink, rich: { loud: { color: colors.panel, fontSize: 10.5, fontWeight: 600 } },
+            formatter: ({ value }) => Math.abs(value[2]) >= LOUD ? `{loud|${format(value[3])}}` : format(value[3]) },
           emphasis: { itemStyle: { borderColor: colors.ink, borderWidth: 1 } } },
         ...lines.map(({ name, color, prices, dash }) => ({
           name, type: "line", xAxisIndex: 1, yAxisIndex: 1, symbol: "none", silent: true, z: 5,
-          lineStyle: { color: colors[color], width: 2, type: dash || "solid" }, itemStyle: { color: colors[color] },
+          lineStyle: { color: colors[color], width: 1.6, type: dash || "solid" }, itemStyle: { color: colors[color] },
           data: ends(prices.map((price) => place(strikes, price))),
         })),
       ],

@@ -25,9 +25,11 @@ export class PlotChart {
     this.#rows = rows;
     const colors = palette();
     const yaxis = (written, limits, more = {}) => axis(colors, { type: "value", scale: true, ...limits, ...more,
-      axisLabel: { ...axis(colors).axisLabel, formatter: written } });
+      axisLabel: { ...axis(colors).axisLabel, ...limits.axisLabel, formatter: written } });
+    const { grid, ...shared } = base(colors, marks ? 48 : 16);
     const options = {
-      ...base(colors, marks ? 48 : 16),
+      ...shared,
+      grid: rightFormat ? grid : { ...grid, right: 26 },  // the last label of the axis has room beside it
       xAxis: this.#xaxis(x, colors),
       yAxis: rightFormat ? [yaxis(format, range), yaxis(rightFormat, rightRange, { splitLine: { show: false } })] : yaxis(format, range),
       series: series.map((one) => this.#series(one, colors)),

@@ -51,10 +51,12 @@ export class PriceChart {
     const move = summary?.expected_move?.sigma;
     const extra = typeof move === "number" && typeof summary.spot === "number"
       ? [["+1 σ", summary.spot + move], ["−1 σ", summary.spot - move]].map(([name, price]) => ({ name, price, color: "faint", field: "sigma", width: 1 })) : [];
-    // where the strike of most gamma is a wall, the wall's line says it
-    const isWall = [summary?.call_wall, summary?.put_wall].includes(summary?.max_gamma_strike);
+    // where the strike of most gamma is a wall, the wall's line says so
+    const most = summary?.max_gamma_strike;
+    const isWall = [summary?.call_wall, summary?.put_wall].includes(most);
     const levels = ["gamma_flip", "call_wall", "put_wall", "max_pain", ...(isWall ? [] : ["max_gamma_strike"])];
-    this.#levels = [...levelsOf(summary, levels), ...extra];
+    const named = levelsOf(summary, levels).map((level) => isWall && level.price === most && level.field.endsWith("wall") ? { ...level, name: `${level.name} · max gamma` } : level);
+    this.#levels = [...named, ...extra];
     this.#drawLevels();
     this.#element.setAttribute("aria-label",
       `One-minute candles, ${rows.length} minutes; ${this.#levels.map((level) => `${level.name} ${f.price(level.price)}`).join(", ")}`);
@@ -127,7 +129,7 @@ export class PriceChart {
     if (!this.#candles) return;
     const colors = palette();
     const wanted = this.#levels.map((level) => ({
-      price: level.price, color: colors[level.color], lineWidth: level.field === "gamma_flip" ? 2 : 1,
+      price: level.price, color: colors[level.color], lineWidth: level.field === "gamma_flip" || level.field.endsWith("wall") ? 2 : 1,
       lineStyle: STYLES[level.field] ?? LineStyle.LargeDashed, title: level.name, axisLabelVisible: true,
     }));
     if (again || wanted.length !== this.#lines.length) {
@@ -136,7 +138,9 @@ export class PriceChart {
     } else {
       wanted.forEach((options, i) => this.#lines[i].applyOptions(options));
     }
-    legend(this.#list, this.#levels.filter((level) => level.field !== "sigma")
-      .map((level) => ({ text: `${level.name} ${f.price(level.price)}`, swatch: level.color, kind: level.dash ? "dash" : "line" })));
+    const sigma = this.#levels.some((level) => level.field === "sigma");
+    legend(this.#list, [
+      ...this.#levels.filter((level) => level.field !== "sigma").map((level) => ({ text: level.name, swatch: level.color, kind: level.dash ? "dash" : "line" })),
+      ...(sigma ? [{ text: "Expected move", swatch: "faint", kind: "dash" }] : [])]);
   }
 }

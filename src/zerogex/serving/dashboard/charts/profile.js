@@ -5,6 +5,19 @@ import * as f from "../format.js";
 import { levelsOf, markLines } from "./levels.js";
 import { axis, base, fade, fit, newChart, palette, picture } from "./palette.js";
 
+const FLAT = 0.005;  // of the highest point: where the curve is lower, out to its ends, there is nothing to see
+
+/** The spots worth drawing: the curve without its flat ends, but with spot and every crossing. */
+export function worthDrawing(spots, values, marked) {
+  const [first, last] = [spots[0] ?? 0, spots.at(-1) ?? 1];
+  const loud = FLAT * Math.max(...values.map(Math.abs));
+  const points = [...spots.filter((_, i) => Math.abs(values[i]) > loud), ...marked.filter((price) => price >= first && price <= last)];
+  if (points.length < 2) return [first, last];
+  const [low, high] = [Math.min(...points), Math.max(...points)];
+  const room = 0.04 * (high - low) || 1;
+  return [Math.max(first, Math.floor(low - room)), Math.min(last, Math.ceil(high + room))];
+}
+
 export class ProfileChart {
   #element; #list; #chart = null; #rows = [];
 
@@ -21,21 +34,22 @@ export class ProfileChart {
     const colors = palette();
     const { spots = [], net_gex: values = [] } = data.profile ?? {};
     this.#rows = spots.map((spot, i) => ({ spot, net_gex: values[i] }));
-    const range = [spots[0] ?? 0, spots.at(-1) ?? 1];
+    const crossings = data.flip_crossings ?? [];
+    const range = worthDrawing(spots, values, [data.spot, ...crossings.map((crossing) => crossing.price)].filter(Number.isFinite));
+    const inside = spots.map((spot, i) => i).filter((i) => spots[i] >= range[0] && spots[i] <= range[1]);
     const money = (value) => f.compact(value);
     const area = (color, part) => ({
       type: "line", symbol: "none", silent: true, lineStyle: { width: 0 }, areaStyle: { color: fade(colors[color], 0.28), origin: 0 },
-      data: spots.map((spot, i) => [spot, part(values[i], 0)]),
+      data: inside.map((i) => [spots[i], part(values[i], 0)]),
     });
-    const crossings = data.flip_crossings ?? [];
     const options = {
       ...base(colors, 48),
       xAxis: axis(colors, { type: "value", min: range[0], max: range[1], splitLine: { show: false },
         axisLabel: { ...axis(colors).axisLabel, formatter: (value) => f.price(value, 0), showMinLabel: false, showMaxLabel: false } }),
-      yAxis: axis(colors, { type: "value", axisLabel: { ...axis(colors).axisLabel, formatter: money } }),
+      yAxis: axis(colors, { type: "value", axisLabel: { ...axis(colors).axisLabel, formatter: (value) => f.tick(value) } }),
       series: [
         { name: "Net GEX", type: "line", symbol: "none", z: 5, lineStyle: { color: colors.net, width: 2 }, itemStyle: { color: colors.net },
-          data: spots.map((spot, i) => [spot, values[i]]),
+          data: inside.map((i) => [spots[i], values[i]]),
           markLine: markLines(levelsOf(data, ["spot", "gamma_flip"]), colors, range, this.#chart.getWidth() - 84) },
         area("call", Math.max), area("put", Math.min),
         { name: "Crossings", type: "scatter", z: 6, silent: true, symbolSize: 11,

@@ -45,8 +45,9 @@ export class StrikesChart {
     const bystrike = new Map(rows.map((row) => [row.strike, row]));
     const options = {
       ...base(colors),
-      xAxis: axis(colors, { type: "value", min: range[0], max: range[1], splitLine: { show: false }, axisLabel: { ...axis(colors).axisLabel, formatter: f.strike } }),
-      yAxis: axis(colors, { type: "value", axisLabel: { ...axis(colors).axisLabel, formatter: money } }),
+      xAxis: axis(colors, { type: "value", min: range[0], max: range[1], splitLine: { show: false },
+        splitNumber: Math.max(3, Math.round(wide / 70)), axisLabel: { ...axis(colors).axisLabel, formatter: f.strike, showMinLabel: false, showMaxLabel: false } }),
+      yAxis: axis(colors, { type: "value", axisLabel: { ...axis(colors).axisLabel, formatter: (value) => f.tick(value, measure.money ? "$" : "") } }),
       dataZoom: [{ type: "inside", zoomOnMouseWheel: "ctrl", moveOnMouseMove: "ctrl", moveOnMouseWheel: false, preventDefaultMouseMove: false }],
       series,
     };

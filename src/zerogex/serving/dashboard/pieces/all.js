@@ -26,6 +26,7 @@ export function buildPieces() {
     },
     strikes: around(new StrikesChart(...places("strikes")), (views) => views.strikes?.by_strike.length, (chart, { strikes }, page) => {
       chart.draw(strikes, page.measure);
+      say(byId("note-strikes"), choiceWords(page));
     }),
     profile: around(new ProfileChart(...places("profile")), (views) => views.profile?.profile?.spots.length, (chart, { profile }, page) => {
       chart.draw(profile);

@@ -7,6 +7,7 @@ import { fill } from "../table.js";
 import { around, places, rowsOf, written } from "./piece.js";
 
 const money = (value) => f.compact(value);
+const tick = (value) => f.tick(value);
 const share = (value) => f.percent(value, 0);
 const INFERRED = "sides are inferred from last prices between bid and ask";
 const ascending = (body, key) => [...rowsOf(body, "flow")].sort((a, b) => a[key] < b[key] ? -1 : 1);
@@ -27,6 +28,7 @@ function byType(chart, body) {
   const rows = ascending(body, "timestamp");
   let sum = 0;
   const net = rows.map((row) => [stamp(row), sum += row.net_flow ?? 0]);
+  const [range, rightRange] = sharedZero(rows.flatMap((row) => [row.call_premium, -row.put_premium]), net.map((point) => point[1]));
   chart.draw({
     x: { time: true },
     series: [
@@ -34,7 +36,7 @@ function byType(chart, body) {
       { name: "Puts", color: "put", kind: "bar", data: rows.map((row) => [stamp(row), -row.put_premium]) },
       { name: "Net flow, running sum (inferred)", color: "net", right: true, data: net },
     ],
-    format: money, rightFormat: money,
+    format: tick, rightFormat: tick, range, rightRange,
     tip: (_, i) => {
       const row = rows[i];
       return row ? [f.dayAndTime(row.timestamp), `Calls  ${money(row.call_premium)} · ${f.count(row.call_volume)}`, `Puts  ${money(row.put_premium)} · ${f.count(row.put_volume)}`,
@@ -68,12 +70,25 @@ function pressure(chart, body) {
   say(byId("note-pressure"), `${rows.at(-1)?.momentum ?? "–"} · inferred from upticks, not from orders`);
 }
 
-/** The strikes between the outermost that carry a hundredth of the busiest one's premium. */
-function busy(rows) {
+/** The strikes, ascending, that carry all premium but the fortieth that lies lowest and the one that lies highest. */
+export function busy(rows) {
   const weight = (row) => row.call_premium + row.put_premium;
-  const most = Math.max(...rows.map(weight));
-  const loud = rows.map((row, i) => weight(row) >= most / 100 ? i : -1).filter((i) => i >= 0);
-  return rows.slice(loud[0] ?? 0, (loud.at(-1) ?? rows.length) + 1);
+  const tail = rows.reduce((sum, row) => sum + weight(row), 0) / 40;
+  let [from, until] = [0, rows.length];
+  for (let sum = 0; from < until && (sum += weight(rows[from])) < tail;) from += 1;
+  for (let sum = 0; from < until && (sum += weight(rows[until - 1])) < tail;) until -= 1;
+  return rows.slice(from, until);
+}
+
+/** The ranges of two axes, so that both have zero at the same height: [{min, max}, {min, max}]. */
+export function sharedZero(left, right) {
+  const ranges = [left, right].map((values) => [Math.min(0, ...values), Math.max(0, ...values)]).map(([low, high]) => low === high ? [0, 1] : [low, high]);
+  const below = Math.max(...ranges.map(([low, high]) => -low / (high - low)));
+  const above = Math.max(...ranges.map(([low, high]) => high / (high - low)));
+  return ranges.map(([low, high]) => {
+    const size = 1.05 * Math.max(below ? -low / below : 0, above ? high / above : 0);
+    return { min: -below * size, max: above * size, axisLabel: { showMinLabel: false, showMaxLabel: false } };
+  });
 }
 
 function mirrored(chart, body, key, written) {
@@ -86,7 +101,7 @@ function mirrored(chart, body, key, written) {
       { name: "Puts", color: "put", kind: "bar", data: rows.map((row) => -row.put_premium) },
       { name: "Net flow (inferred)", color: "net", kind: key === "strike" ? "line" : "dots", width: 1.6, data: rows.map((row) => row.net_flow) },
     ],
-    format: money,
+    format: tick,
     tip: (_, i) => {
       const row = rows[i];
       return row ? [written(row[key]), `Calls  ${money(row.call_premium)} · ${f.count(row.call_volume)}`, `Puts  ${money(row.put_premium)} · ${f.count(row.put_volume)}`,

@@ -7,6 +7,7 @@ import { around, places, rowsOf } from "./piece.js";
 
 const DAYS_MS = 36 * 3_600_000;  // from this span on the axis names days
 const HOLE_MS = 30 * 60_000;  // more time than this between two analyses breaks the line
+const ROOM = ["6%", "6%"];  // above and below the curves
 const money = (value) => f.compact(value);
 const at = (row) => Date.parse(row.data_timestamp ?? row.timestamp);
 
@@ -22,6 +23,9 @@ export function line(rows, field) {
 
 /** The axis of time: minutes of a day, or days. */
 const axis = (rows) => ({ time: true, days: at(rows.at(-1)) - at(rows[0]) > DAYS_MS });
+
+/** Whether the area between the curve and zero is in the picture. */
+const crossesZero = (rows) => rows.some((row) => row.net_gex > 0) && rows.some((row) => row.net_gex < 0);
 
 /** The row nearest to a time. */
 function near(rows, time) {
@@ -43,10 +47,10 @@ export function historyPieces() {
       chart.draw({
         x: axis(rows),
         series: [
-          { name: "Net GEX, $ per +1 %", color: "net", area: true, data: line(rows, "net_gex") },
+          { name: "Net GEX, $ per +1 %", color: "net", area: crossesZero(rows), data: line(rows, "net_gex") },
           { name: "Spot", color: "spot", right: true, width: 1.6, data: line(rows, "spot") },
         ],
-        format: money, range: { scale: false }, rightFormat: (value) => f.price(value), tip: tip(rows),
+        format: (value) => f.tick(value), range: { boundaryGap: ROOM }, rightRange: { boundaryGap: ROOM }, rightFormat: (value) => f.price(value), tip: tip(rows),
         label: `Net GEX from ${f.dayAndTime(rows[0].timestamp)} to ${f.dayAndTime(rows.at(-1).timestamp)}, ${rows.length} analyses`,
         rows: taken(rows),
       });
@@ -63,7 +67,7 @@ export function historyPieces() {
           { name: "Put wall", color: "put", step: true, width: 1.6, data: line(rows, "put_wall") },
           { name: "Max pain", color: "pain", step: true, dash: [2, 3], width: 1.6, data: line(rows, "max_pain") },
         ],
-        format: (value) => f.price(value, 0), tip: tip(rows),
+        format: (value) => f.price(value, 0), range: { boundaryGap: ROOM }, tip: tip(rows),
         label: `Spot ${f.price(rows.at(-1).spot)}, flip ${f.price(rows.at(-1).gamma_flip)}, walls ${f.strike(rows.at(-1).put_wall)} and ${f.strike(rows.at(-1).call_wall)} at the end`,
         rows: taken(rows),
       });

@@ -94,9 +94,9 @@ function stages(home, { quality }, page) {
   const rows = rowsOf(quality, "lag");
   fill(home, [
     { title: "Stage", text: (row) => words(row.stage) },
-    { title: "What it is", text: (row) => row.meaning ?? "" },
     { title: "At", number: true, text: (row) => f.clock(row.at) },
     { title: "Behind now", number: true, text: (row) => f.age(row.lag_seconds) },
+    { title: "What it is", text: (row) => row.meaning ?? "" },
   ], rows, { caption: "Lag of each stage", empty: page.at === null ? "No stage has written anything yet." : "Lags are known for now only: press l for live." });
   say(byId("note-stages"), "in market time");
   return rows;

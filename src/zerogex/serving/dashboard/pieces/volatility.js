@@ -2,6 +2,7 @@
 
 import { PlotChart } from "../charts/plot.js";
 import { levelsOf, markLines } from "../charts/levels.js";
+import { chosenDays, marketDate } from "../cells.js";
 import { byId, say } from "../dom.js";
 import * as f from "../format.js";
 import { fill } from "../table.js";
@@ -9,7 +10,8 @@ import { around, places, rowsOf, written } from "./piece.js";
 
 const CURVES = 5;  // smiles in one picture
 const HUES = ["call", "put", "flip", "pain", "spot"];
-const SPAN = 0.12;  // of spot, on each side
+const SPAN = 4;  // standard deviations of each expiration, on each side of its forward: beyond lies what nobody quotes in earnest
+const FEWEST = 5;  // points of a smile, however short its time
 const vol = (value) => f.percent(100 * value, 1);
 
 export const SOURCES = { parity: "put-call parity", carry: "carry", chain: "stored with the chain" };
@@ -22,9 +24,16 @@ function curves(body) {
   })).filter((one) => one.points.length > 1);
 }
 
+/** The points of a smile within a few standard deviations of its forward. */
+function within({ points, forward, atm_iv: vol, years }) {
+  const reach = SPAN * vol * Math.sqrt(years) * forward;
+  const near = points.filter(([strike]) => Math.abs(strike - forward) <= reach);
+  return near.length >= FEWEST ? near : points;
+}
+
 export function volatilityPieces() {
   return {
-    smile: around(new PlotChart(...places("smile")), (views) => curves(views.smile).length, (chart, { smile }) => drawSmile(chart, smile)),
+    smile: around(new PlotChart(...places("smile")), (views) => curves(views.smile).length, (chart, { smile }, page) => drawSmile(chart, smile, page)),
     term: around(new PlotChart(...places("term")), (views) => rowsOf(views.smile, "term_structure").length, (chart, { smile }) => drawTerm(chart, smile)),
     forwards: written("forwards", (views) => views.smile || views.expirations?.forwards, (home, { smile, expirations }) => {
       const rows = smile ? rowsOf(smile, "term_structure") : expirations.forwards;
@@ -42,15 +51,16 @@ export function volatilityPieces() {
   };
 }
 
-function drawSmile(chart, body) {
+function drawSmile(chart, body, page) {
   const all = curves(body);
-  const shown = all.slice(0, CURVES);
-  const range = [body.spot * (1 - SPAN), body.spot * (1 + SPAN)];
-  const inside = shown.flatMap((one) => one.points.map((point) => point[0])).filter((strike) => strike >= range[0] && strike <= range[1]);
-  const ends = inside.length ? [Math.min(...inside), Math.max(...inside)] : range;
+  const days = new Set(chosenDays(page.expirations, [...new Set(all.map((one) => one.expiration))], marketDate(body.data_timestamp)));
+  const chosen = all.filter((one) => days.has(one.expiration));
+  const shown = (chosen.length ? chosen : all).slice(0, CURVES).map((one) => ({ ...one, points: within(one) }));
+  const strikes = shown.flatMap((one) => one.points.map((point) => point[0]));
+  const ends = [Math.min(...strikes), Math.max(...strikes)];
   chart.draw({
     x: { values: f.strike, from: ends[0], until: ends[1] },
-    series: shown.map((one, i) => ({ name: one.name, color: HUES[i], data: one.points.filter(([strike]) => strike >= ends[0] && strike <= ends[1]), width: i ? 1.6 : 2.4 })),
+    series: shown.map((one, i) => ({ name: one.name, color: HUES[i], data: one.points, width: i ? 1.6 : 2.4 })),
     format: vol,
     marks: (width, colors) => {
       const forward = shown[0]?.forward;
@@ -67,7 +77,7 @@ function drawSmile(chart, body) {
     rows: all.flatMap((one) => one.strikes.map((strike, i) => ({ root: one.root, expiration: one.expiration, strike, iv: one.iv[i],
       call_iv: one.call_iv?.[i], put_iv: one.put_iv?.[i], iv_source: one.iv_source?.[i], forward: one.forward }))),
   });
-  say(byId("note-smile"), all.length > shown.length ? `nearest ${shown.length} of ${all.length}` : `${all.length} expirations`);
+  say(byId("note-smile"), [all.length > shown.length ? `${shown.length} of ${all.length} expirations` : `${all.length} expirations`, `each to ${SPAN} σ`].join(" · "));
 }
 
 function drawTerm(chart, body) {
