@@ -59,8 +59,11 @@ TABLE = _rows(
     ("minute_lag_seconds", _G, "s", "underlying", _IN, "Market time since the end of the newest durable minute."),
     ("contracts_followed", _G, "contracts", "underlying", _IN, "Option contracts in the live chain."),
     ("streams_open", _G, "streams", "", _IN, "Streams held, of those the vendor grants the account."),
+    ("feed_authorized", _G, "0 or 1", "", _IN, "Whether the vendor accepts our credentials."),
+    ("clock_skew_seconds", _G, "s", "", _IN, "The vendor's clock minus ours, by its last answer."),
     ("feed_events_total", _C, "events", "kind", _IN,
-     "connected, reconnecting, goaway, dual_logon, symbol_error, silent, rate_limited, polling, bad_payload."),
+     "connected, reconnecting, goaway, dual_logon, symbol_error, silent, rate_limited, polling, bad_payload, "
+     "not_authorized, authorized, clock_skew."),
     ("feed_messages_total", _C, "messages", "kind", _IN, "What the streams brought, heartbeats included."),
     ("messages_merged_total", _C, "messages", "underlying kind", _IN,
      "Messages taken into the minute they belong to: quotes (of options followed) and bars."),

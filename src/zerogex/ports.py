@@ -33,7 +33,8 @@ class ChainWindow:
 class FeedEvent:
     """Something an operator may want to know of the feed."""
 
-    # connected | reconnecting | goaway | dual_logon | symbol_error | silent | rate_limited | polling
+    # connected | reconnecting | goaway | dual_logon | symbol_error | silent | rate_limited | polling |
+    # not_authorized | authorized
     kind: str
     stream: str
     detail: str = ""
@@ -104,6 +105,8 @@ class FeedState:
     market_anchor: datetime | None = None  # for a simulated clock: clock.ScaledClock's fields
     wall_anchor: datetime | None = None
     speed: float = 1.0
+    trouble: str | None = None  # why the feed cannot be heard, where only the operator can mend it
+    trouble_since: datetime | None = None  # by the database's clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +196,10 @@ class Store(Protocol):
         """Where this database's data comes from; None before the first ingest."""
 
     def announce_feed(self, state: FeedState) -> None:
-        """Record the feed; raises OriginConflict where live and simulated data would mix."""
+        """Record the feed, as one without trouble; raises OriginConflict where live and simulated data would mix."""
+
+    def note_feed_trouble(self, trouble: str | None) -> None:
+        """Record why the feed cannot be heard, for every process to say; None: it can."""
 
     def writer_lock(self, underlying: str) -> AbstractContextManager[None]:
         """The sole right to write an underlying while held; raises LockHeld naming the holder."""

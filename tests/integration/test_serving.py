@@ -11,6 +11,7 @@ import httpx2
 import pytest
 
 from served import NOON, Served, cut_off, market_chain, serving, until
+from zerogex.ports import FeedState
 from zerogex.serving.guard import SECURITY_HEADERS
 from zerogex.serving.page import DASHBOARD
 from zerogex.store.config import DatabaseConfig
@@ -248,6 +249,15 @@ def test_the_routes_describe_themselves(standing: Served) -> None:
     paths = httpx2.get(f"{standing.address}/api/v1/openapi.json").json()["paths"]
     assert "/api/v1/{symbol}/summary" in paths
     assert all(operation["get"]["description"] for operation in paths.values())
+
+
+def test_a_feed_that_refuses_us_is_said_by_the_readiness(served: Served, http: httpx2.Client) -> None:
+    served.publish()
+    assert wait_for(http, "/health/ready")["feed"] == "ok"
+    served.store.announce_feed(FeedState("simulated", True))
+    served.store.note_feed_trouble("sign in again")
+    told = wait_for(http, "/health/ready", lambda said: said["feed"] != "ok")
+    assert (told["status"], told["feed"], told["feed_trouble"]) == ("ready", "refused", "sign in again")
 
 
 def test_without_its_database_the_server_shows_the_last_known_and_says_so(

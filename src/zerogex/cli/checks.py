@@ -203,6 +203,12 @@ def _server(where: DatabaseConfig, *, embedded: bool) -> Findings:
 
 def _stored(loaded: Loaded) -> Findings:
     with app.open_store(loaded) as store:
+        state = store.feed_state()
+        if state is not None and state.trouble is not None and state.trouble_since is not None:
+            since = f"{state.trouble_since.astimezone(NEW_YORK):%Y-%m-%d %H:%M} ET"
+            yield problem("credentials", f"ingest cannot hear the feed since {since}: {state.trouble}",
+                          "the refresh token expired or was revoked; minutes and spool go on without the feed",
+                          "zerogex auth login, then restart ingest")  # fmt: skip
         for underlying in loaded.settings.underlyings:
             yield _age(store, underlying)
 

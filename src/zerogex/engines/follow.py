@@ -19,8 +19,9 @@ from zerogex.domain.calendar import session_at, settlement, trading_date
 from zerogex.domain.contract import OptionContract
 from zerogex.domain.quote import OptionQuote
 from zerogex.engines.ingest_config import IngestConfig
+from zerogex.engines.patience import passes, pause_s
 from zerogex.engines.threads import Backoff
-from zerogex.errors import BadPayload, RateLimited, Unavailable, UnknownSymbol
+from zerogex.errors import ProviderError, Unavailable, UnknownSymbol
 from zerogex.pipeline import strikes
 from zerogex.pipeline.strikes import Key
 from zerogex.ports import ChainWindow, MarketData
@@ -78,6 +79,7 @@ class ChainFollower:
         spot: Callable[[], float | None],
         deliver: Deliver,
         retarget: Retarget,
+        passes: Callable[[ProviderError], bool] = lambda error: passes(error, heard=False),
     ) -> None:
         self.underlying = underlying
         self.market = market
@@ -90,6 +92,7 @@ class ChainFollower:
         self._spot = spot
         self._deliver = deliver
         self._retarget = retarget
+        self._passes = passes
         self._streams: dict[Key, _Stream] = {}
         self._center: float | None = None
         self._reviewed_at: datetime | None = None
@@ -108,11 +111,13 @@ class ChainFollower:
                     try:
                         await self._review(spot)
                         backoff.reset()
-                    except (Unavailable, RateLimited, BadPayload) as error:
+                    except ProviderError as error:
+                        if not self._passes(error):
+                            raise
                         log.warning(
                             "listing failed, trying again", extra={"underlying": self.underlying, "error": str(error)}
                         )
-                        await backoff.pause(getattr(error, "retry_after_s", None) or 0.0)
+                        await backoff.pause(pause_s(error))
                 await asyncio.sleep(_LOOK_REAL_S)
 
     # -- what to follow --------------------------------------------------------------------------
@@ -236,12 +241,15 @@ class ChainFollower:
                             stream.spoke.set()
                             backoff.reset()
                             await self._deliver(quotes)
-                except UnknownSymbol as error:
-                    log.error("chain not followed", extra={**names, "error": str(error)})
-                    return
-                except (Unavailable, RateLimited, BadPayload) as error:
+                    await backoff.pause()
+                except ProviderError as error:
+                    if isinstance(error, UnknownSymbol):
+                        log.error("chain not followed", extra={**names, "error": str(error)})
+                        return
+                    if not self._passes(error):
+                        raise
                     log.warning("chain stream ended, opening again", extra={**names, "error": str(error)})
-                await backoff.pause()
+                    await backoff.pause(pause_s(error))
         finally:
             self.budget.used -= 1
 
@@ -256,9 +264,11 @@ class ChainFollower:
             try:
                 await self._deliver(await self.market.option_quotes(contracts))
                 backoff.reset()
-            except (Unavailable, RateLimited, BadPayload) as error:
+            except ProviderError as error:
+                if not self._passes(error):
+                    raise
                 log.warning("option poll failed", extra={"underlying": self.underlying, "error": str(error)})
-                await backoff.pause(getattr(error, "retry_after_s", None) or 0.0)
+                await backoff.pause(pause_s(error))
             await poll_pause(self.clock, self.config)
 
 

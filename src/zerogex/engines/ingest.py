@@ -10,11 +10,13 @@ from contextlib import AbstractContextManager, ExitStack
 from zerogex.clock import Clock, ScaledClock
 from zerogex.domain.gap import GapReason
 from zerogex.engines.backfill_bars import fill_recent
+from zerogex.engines.feed_trouble import FeedTrouble
 from zerogex.engines.follow import StreamBudget
 from zerogex.engines.ingest_config import IngestConfig
 from zerogex.engines.ingest_figures import figures
 from zerogex.engines.ingest_underlying import UnderlyingIngest
-from zerogex.engines.threads import in_thread
+from zerogex.engines.threads import first_of, in_thread
+from zerogex.errors import NotAuthorized
 from zerogex.metrics import Meter
 from zerogex.pipeline.minutes import check_bucket
 from zerogex.pipeline.strikes import parse_distance
@@ -24,7 +26,9 @@ __all__ = ["IngestConfig", "IngestEngine", "feed_state_of"]
 
 log = logging.getLogger(__name__)
 
-_WORTH_A_WARNING = frozenset({"goaway", "dual_logon", "symbol_error", "silent", "rate_limited"})
+_LEVELS = dict.fromkeys(("goaway", "dual_logon", "symbol_error", "silent", "rate_limited"), logging.WARNING) | {
+    "not_authorized": logging.ERROR
+}
 
 _REASONS = {
     "reconnecting": GapReason.UPSTREAM_DOWN,
@@ -49,8 +53,9 @@ class IngestEngine:
         self.config = config
         self.budget = StreamBudget(config.streams_max, config.underlyings)
         self.followed: list[UnderlyingIngest] = []  # while it runs
+        self._trouble = FeedTrouble(store)
         self.meter = meter or Meter()
-        self.meter.watch(lambda: figures(self.followed, self.budget, self.clock.now()))
+        self.meter.watch(lambda: figures(self.followed, self.budget, self.clock.now(), self._trouble))
 
     async def run(self, on_started: Callable[[], None] = lambda: None) -> None:
         """Run until cancelled, then drain: no closed minute is lost, the open one is written as it stands.
@@ -71,6 +76,10 @@ class IngestEngine:
             if self.config.backfill_on_startup:
                 await self._fill_gaps()
             await self._follow()
+        except (NotAuthorized, ExceptionGroup) as error:
+            if (refused := first_of(error, NotAuthorized)) is not None:
+                await self._trouble.tell(str(refused))
+            raise
         finally:
             await in_thread(locks.close)
         log.info("ingest stopped")
@@ -89,6 +98,7 @@ class IngestEngine:
             for underlying in self.config.underlyings
         ]
         async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._trouble.keep_telling(), name="feed trouble")
             for one in self.followed:
                 tasks.create_task(one.run(), name=one.underlying)
 
@@ -110,7 +120,9 @@ class IngestEngine:
 
     def _say_event(self, event: FeedEvent) -> None:
         self.meter.add("feed_events_total", 1, event.kind)
-        level = logging.WARNING if event.kind in _WORTH_A_WARNING else logging.INFO
+        level = _LEVELS.get(event.kind, logging.INFO)
+        if event.kind in ("not_authorized", "authorized"):
+            self._trouble.note(event.detail)
         if (reason := _REASONS.get(event.kind)) is not None:
             for one in self.followed:
                 one.gaps.trouble(event.stream, self.clock.now(), reason)

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
+from zerogex.engines.feed_trouble import FeedTrouble
 from zerogex.engines.follow import StreamBudget
 from zerogex.engines.ingest_underlying import UnderlyingIngest
 from zerogex.metrics import Labels
 
 
 def figures(
-    followed: Sequence[UnderlyingIngest], budget: StreamBudget, now: datetime
+    followed: Sequence[UnderlyingIngest], budget: StreamBudget, now: datetime, trouble: FeedTrouble
 ) -> Iterator[tuple[str, float, Labels]]:
     """(metric, value, labels) of all underlyings, by the names of `zerogex.metrics.TABLE`; `now` is market time."""
     yield "streams_open", budget.used, ()
+    yield "feed_authorized", not trouble.now, ()
     for one in followed:
         yield from _of(one, now)
 

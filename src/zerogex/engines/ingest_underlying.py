@@ -35,6 +35,7 @@ from zerogex.engines.bar_mender import BarMender
 from zerogex.engines.follow import ChainFollower, StreamBudget, poll_pause
 from zerogex.engines.ingest_config import IngestConfig
 from zerogex.engines.ingest_diary import Diary
+from zerogex.engines.patience import passes, pause_s
 from zerogex.engines.threads import Backoff, in_thread
 from zerogex.errors import BadPayload, ProviderError, RateLimited, StoreUnavailable, Unavailable
 from zerogex.pipeline.bar_book import day_start
@@ -90,6 +91,7 @@ class UnderlyingIngest:
         self.follower = ChainFollower(
             underlying, market, clock, config, budget,
             spot=lambda: self.builder.book.spot_now()[0], deliver=self._receive_quotes, retarget=self._retarget,
+            passes=self._passes,
         )  # fmt: skip
         self._inbox: asyncio.Queue[Event | None] = asyncio.Queue(_INBOX_MAX)
         self._closed: deque[ClosedMinute] = deque()  # out of the builder, on their way to the outbox
@@ -205,9 +207,15 @@ class UnderlyingIngest:
                     await self._poll_bars()
                     backoff.reset()
                     continue
-            except (Unavailable, RateLimited, BadPayload) as error:
+                await backoff.pause()
+            except ProviderError as error:
+                if not self._passes(error):
+                    raise
                 log.warning("bars interrupted", extra={"underlying": self.underlying, "error": str(error)})
-            await backoff.pause()
+                await backoff.pause(pause_s(error))
+
+    def _passes(self, error: ProviderError) -> bool:
+        return passes(error, heard=self.heard_at is not None)
 
     async def _stream_bars(self, backoff: Backoff) -> None:
         async with aclosing(self.market.follow_bars(self.underlying)) as bars:  # type: ignore[type-var]
@@ -233,7 +241,9 @@ class UnderlyingIngest:
                 continue
             try:
                 bars = await self.market.bars(self.underlying, *span)
-            except (Unavailable, RateLimited, BadPayload) as error:
+            except ProviderError as error:
+                if not self._passes(error):
+                    raise
                 log.info("bars not mended", extra={"underlying": self.underlying, "error": str(error)})
                 continue
             for bar in bars:

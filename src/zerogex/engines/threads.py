@@ -8,6 +8,7 @@ from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
+E = TypeVar("E", bound=BaseException)
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 10.0
 
@@ -21,6 +22,16 @@ async def in_thread(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> 
         await asyncio.wait([work])
         work.exception()  # nobody waits for it any more
         raise
+
+
+def first_of(error: BaseException, kind: type[E]) -> E | None:
+    """The first error of a kind: the error itself, or one in the tree that task groups make of several."""
+    while isinstance(error, BaseExceptionGroup):
+        ours, _ = error.split(kind)
+        if ours is None:
+            return None
+        error = ours.exceptions[0]
+    return error if isinstance(error, kind) else None
 
 
 class Backoff:

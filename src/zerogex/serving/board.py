@@ -40,6 +40,7 @@ class Board:
     clock: Callable[[], Clock]
     known: dict[str, Known] = field(default_factory=dict)
     database: bool = False
+    feed_trouble: str | None = None  # why ingest cannot hear the feed, where only the operator can mend it
     scanned: bool = False  # the database has been read whole at least once
 
     def __post_init__(self) -> None:

@@ -130,6 +130,10 @@ class Hub:
             document = self.board.known[symbol].document if symbol in self.board.known else None
             self._publish(topic, views.flow(symbol, "type", FLOW_MINUTES, rows, document or {}, self.board.moment()))
 
+    def on_feed(self, trouble: str | None) -> None:
+        """See `watcher.Audience`."""
+        self.board.feed_trouble = trouble
+
     def on_database(self, up: bool) -> None:
         """See `watcher.Audience`."""
         if up != self.board.database:

@@ -48,10 +48,13 @@ def _about_server(router: APIRouter, board: Board, hub: Hub) -> None:
 
     @router.get("/health/ready", tags=["server"])
     async def ready(request: Request) -> Response:
-        """The database can be reached and has been read."""
+        """The database can be reached and has been read; `feed` says why the vendor refuses us, if it does."""
         if not (board.database and board.scanned):
             raise database_unavailable()
-        return answer(request, {"status": "ready", "database": "up", "symbols": board.symbols()}, "ready")
+        feed = "ok" if board.feed_trouble is None else "refused"
+        body = {"status": "ready", "database": "up", "feed": feed, "feed_trouble": board.feed_trouble,
+                "symbols": board.symbols()}  # fmt: skip
+        return answer(request, body, f"ready-{feed}")
 
     @router.get("/version", tags=["server"])
     async def version(request: Request) -> Response:

@@ -42,6 +42,9 @@ class Audience(Protocol):
     def on_flow(self, symbol: str, rows: Sequence[dict[str, Any]]) -> None:
         """Calls against puts of the newest minutes, newest first."""
 
+    def on_feed(self, trouble: str | None) -> None:
+        """Why the feed cannot be heard, where only the operator can mend it."""
+
     def on_database(self, up: bool) -> None:
         """The database can be reached, or no longer."""
 
@@ -95,6 +98,8 @@ class Watcher:
 
     def _rescan(self) -> None:
         symbols = list(self._store.underlyings())
+        state = self._store.feed_state()
+        self._tell(self._audience.on_feed, None if state is None else state.trouble)
         for symbol in symbols:
             self._read_analysis(symbol)
             self._read_bars(symbol)

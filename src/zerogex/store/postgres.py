@@ -76,10 +76,12 @@ class PostgresStore:
     def feed_state(self) -> FeedState | None:
         """Where this database's data comes from; None before the first ingest."""
         row = self._do(lambda connection: connection.execute(statement("feed_state")).fetchone())
-        return None if row is None else FeedState(row[0], row[1], _utc(row[2]), _utc(row[3]), row[4])
+        return (
+            None if row is None else FeedState(row[0], row[1], _utc(row[2]), _utc(row[3]), row[4], row[5], _utc(row[6]))
+        )
 
     def announce_feed(self, state: FeedState) -> None:
-        """Record the feed; raises OriginConflict where live and simulated data would mix."""
+        """Record the feed, as one without trouble; raises OriginConflict where live and simulated data would mix."""
 
         def announce(connection: Connection) -> None:
             with connection.transaction():
@@ -95,6 +97,15 @@ class PostgresStore:
                 connection.execute(statement("announce_feed"), {name: getattr(state, name) for name in _FEED})
 
         self._do(announce)
+
+    def note_feed_trouble(self, trouble: str | None) -> None:
+        """Record why the feed cannot be heard; None: it can."""
+
+        def note(connection: Connection) -> None:
+            with connection.transaction():
+                connection.execute(statement("note_feed_trouble"), {"trouble": trouble})
+
+        self._do(note)
 
     def forget_after(self, instant: datetime) -> None:
         """Drop every row from an instant on, and the latest rows; raises OriginConflict unless data are simulated."""

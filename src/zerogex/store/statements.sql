@@ -102,7 +102,7 @@ SELECT epoch, holder FROM writers WHERE underlying = %(underlying)s FOR SHARE
 
 -- feed_state --
 -- Where this database's data comes from.
-SELECT provider, simulated, market_anchor, wall_anchor, speed FROM feed_state
+SELECT provider, simulated, market_anchor, wall_anchor, speed, trouble, trouble_since FROM feed_state
 
 -- take_request --
 -- Let one request to the vendor pass, or say how long to wait: atomic for all processes of an account, by our own clock.
@@ -143,7 +143,13 @@ INSERT INTO feed_state (provider, simulated, market_anchor, wall_anchor, speed)
 VALUES (%(provider)s, %(simulated)s, %(market_anchor)s, %(wall_anchor)s, %(speed)s)
 ON CONFLICT (single) DO UPDATE SET
     provider = excluded.provider, simulated = excluded.simulated, market_anchor = excluded.market_anchor,
-    wall_anchor = excluded.wall_anchor, speed = excluded.speed, announced_at = now()
+    wall_anchor = excluded.wall_anchor, speed = excluded.speed, announced_at = now(),
+    trouble = NULL, trouble_since = NULL
+
+-- note_feed_trouble --
+-- Why the feed cannot be heard, and since when.
+UPDATE feed_state SET trouble = %(trouble)s,
+    trouble_since = CASE WHEN %(trouble)s::text IS NOT NULL THEN coalesce(trouble_since, now()) END
 
 -- has_data --
 -- Whether any market data was ever stored.

@@ -12,10 +12,10 @@ from zerogex.clock import ManualClock, ScaledClock
 from zerogex.domain.bar import MinuteBar, UnderlyingBar
 from zerogex.domain.contract import OptionContract, OptionKind
 from zerogex.domain.quote import OptionQuote, UnderlyingQuote
-from zerogex.engines import follow, ingest_underlying, threads
+from zerogex.engines import follow, ingest_underlying, patience, threads
 from zerogex.engines.ingest import IngestConfig, IngestEngine, feed_state_of
 from zerogex.engines.ingest_underlying import batch_id
-from zerogex.errors import LockHeld, NotAuthorized, SettingsError, StoreUnavailable, Unavailable
+from zerogex.errors import LockHeld, NotAuthorized, SettingsError, StoreUnavailable, Unavailable, UnknownSymbol
 from zerogex.pipeline.enrich import enrich
 from zerogex.pipeline.live_chain import LiveChain
 from zerogex.ports import FeedState
@@ -118,11 +118,14 @@ class Memory:
         self.minutes, self.bars_written, self.latest, self.forgotten = [], [], [], []
         self.known_bars, self.known_latest, self.known_minute = [], None, None
         self.recovered = self.away = 0
-        self.state = None
+        self.state, self.troubles = None, []
         self.locked, self.held_elsewhere = [], ()
 
     def announce_feed(self, state):
         self.state = state
+
+    def note_feed_trouble(self, trouble):
+        self.troubles.append(trouble)
 
     @contextmanager
     def writer_lock(self, underlying):
@@ -430,13 +433,35 @@ async def test_bars_interrupted_by_the_vendor_are_opened_again():
         await at_work.until(lambda: at_work.store.latest[-1][0].spot == 600.6)
 
 
-async def test_refused_credentials_end_the_engine_after_a_drain():
+async def test_credentials_refused_while_it_runs_are_waited_out(monkeypatch):
+    """F02: only the operator can mend that, but what was heard is written, and the feed is asked again."""
+    monkeypatch.setattr(patience, "REFUSED_PAUSE_REAL_S", 0.01)
     async with Running()() as at_work:
+        at_work.market.say_bar(0, 600.5, closed=False)
         await at_work.chain_heard()
         at_work.market.bars_said.put_nowait(NotAuthorized("refused"))
+        at_work.market.say_bar(0, 600.6, closed=False)
+        await at_work.until(lambda: at_work.store.latest[-1][0].spot == 600.6)
+
+
+async def test_credentials_refused_from_the_start_end_the_engine():
+    at_work = Running()
+    at_work.market.bars_said.put_nowait(NotAuthorized("refused"))
+    async with at_work():
         with pytest.raises(ExceptionGroup) as raised:
             await at_work.task
     assert raised.group_contains(NotAuthorized)
+    assert at_work.store.troubles == ["refused"], "other processes are told why"
+    assert at_work.store.locked == []
+
+
+async def test_what_only_the_operator_can_mend_ends_the_engine_after_a_drain():
+    async with Running()() as at_work:
+        await at_work.chain_heard()
+        at_work.market.bars_said.put_nowait(UnknownSymbol("no such symbol"))
+        with pytest.raises(ExceptionGroup) as raised:
+            await at_work.task
+    assert raised.group_contains(UnknownSymbol)
     assert at_work.chains == [(TEN, 10, 600.0)]
     assert at_work.store.locked == []
 

@@ -35,7 +35,9 @@ class Credentials:
         config: TradeStationConfig,
         http: httpx2.AsyncClient,
         monotonic: Callable[[], float] = time.monotonic,
+        on_change: Callable[[str], None] = lambda refusal: None,
     ) -> None:
+        """`on_change` hears why the sign-in host refuses us, and an empty text when it no longer does."""
         self._config = config
         self._http = http
         self._now = monotonic
@@ -43,6 +45,7 @@ class Credentials:
         self._refresh_token = config.refresh_token
         self._token: str | None = None
         self._refresh_at = self._expires_at = float("-inf")
+        self._on_change = on_change
         self._refused: NotAuthorized | None = None
         self._ask_again_at = float("-inf")
         self._refreshing: asyncio.Task[None] | None = None
@@ -86,12 +89,17 @@ class Credentials:
         except NotAuthorized as refusal:
             self._refused = refusal
             self._ask_again_at = self._now() + RETRY_AFTER_REFUSAL_S
+            log.error("sign-in refused", extra={"reason": str(refusal), "next_try_s": RETRY_AFTER_REFUSAL_S})
+            self._on_change(str(refusal))
             raise
         except ProviderError:
             self._ask_again_at = self._now() + RETRY_AFTER_TROUBLE_S
             raise
         life = grant.expires_in if grant.expires_in and 0 < grant.expires_in < 1e7 else DEFAULT_LIFE_S
         now = self._now()
+        if self._refused is not None:
+            log.info("sign-in accepted again")
+            self._on_change("")
         self._token, self._refused = grant.access_token, None
         self._expires_at = now + life
         self._refresh_at = now + life - min(AHEAD_AT_MOST_S, life / 4)
@@ -176,5 +184,7 @@ def _advice(status: int, code: str | None) -> str:
 
 def _observe(task: asyncio.Task[None]) -> None:
     """A failure nobody awaits is still said once."""
-    if not task.cancelled() and (error := task.exception()) is not None:
+    if task.cancelled() or (error := task.exception()) is None:
+        return
+    if not isinstance(error, NotAuthorized):  # a refusal was said when it was heard
         log.warning("token refresh failed", extra={"reason": str(error)})

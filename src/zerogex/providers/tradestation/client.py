@@ -62,7 +62,7 @@ class TradeStation:
         self._config = config
         self._clock = clock
         self._http = open_client(config)
-        self._credentials = Credentials(config, self._http)
+        self._credentials = Credentials(config, self._http, on_change=self._refused)
         shared = SharedQuota(quotas, account_of(config.client_id, config.api_url)) if quotas is not None else None
         self._governor = Governor(config.request_timeout_s, shared=shared)
         self.rest = Rest(config, self._http, self._credentials, self._governor, self._limited)
@@ -245,6 +245,9 @@ class TradeStation:
 
     def _limited(self, group: str, detail: str) -> None:
         self._emit(FeedEvent("rate_limited", group, detail))
+
+    def _refused(self, reason: str) -> None:
+        self._emit(FeedEvent("not_authorized" if reason else "authorized", "sign-in", reason))
 
     def _emit(self, event: FeedEvent) -> None:
         self.on_event(event)
