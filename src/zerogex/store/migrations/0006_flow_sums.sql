@@ -183,10 +183,11 @@ CROSS JOIN LATERAL option_flow_of(minute.underlying, minute.timestamp, minute.tr
 -- Everything the views say of one minute: one row of totals, or none where no chain is stored.
 -- The unusual score has five parts, each relative to this underlying on this day: size 4 (a hundred times the
 -- typical volume), new positions 2, distance 2, volatility 1, share of the minute's premium 1.
--- Planned anew each time: with the two instants known, the planner looks at their partitions alone.
+-- Planned anew each time: with the two instants known, the planner looks at their partitions alone.  Of a partition
+-- that is minutes old it knows nothing yet, expects one row, and would compare 8,000 with 8,000 in a nested loop.
 CREATE FUNCTION flow_of_minute(symbol text, instant timestamptz, OUT totals flow_totals[], OUT strikes flow_strikes[],
                                OUT expirations flow_expirations[], OUT prints flow_prints[])
-LANGUAGE plpgsql STABLE SET plan_cache_mode = force_custom_plan AS $$
+LANGUAGE plpgsql STABLE SET plan_cache_mode = force_custom_plan SET enable_nestloop = off AS $$
 DECLARE
     minute record;
 BEGIN
