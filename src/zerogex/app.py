@@ -284,6 +284,7 @@ def ingest_config(settings: Settings) -> IngestConfig:
         max_buffer=settings.max_buffer_size,
         flush_interval_s=settings.buffer_flush_interval,
         backfill_on_startup=settings.backfill_on_startup,
+        standby=settings.ingest_standby,
         enrich=enrich_config(settings),
     )
 

@@ -204,6 +204,9 @@ class Store(Protocol):
     def writer_lock(self, underlying: str) -> AbstractContextManager[None]:
         """The sole right to write an underlying while held; raises LockHeld naming the holder."""
 
+    def place_among(self, group: str) -> tuple[int, int]:
+        """(our rank, how many): the living processes that named this group, the longest connected first; joins it."""
+
     def recover(self, underlying: str) -> int:
         """Write what a killed process left in the spool; returns how many minutes that were."""
 

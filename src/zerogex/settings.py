@@ -168,6 +168,9 @@ class Settings(BaseSettings):
     buffer_flush_interval: float = setting(60.0, AG, "Longest time a row is held back.", unit="s", gt=0, le=3600)
 
     backfill_on_startup: bool = setting(True, FL, "Fill gaps of today's underlying bars before streaming.")
+    ingest_standby: bool = setting(
+        False, FL, "Share the underlyings with other ingest processes that do, and stand by for what others write."
+    )
     websocket_enabled: bool = setting(True, FL, "Push streams; false: polling.")
     metrics_enabled: bool = setting(False, FL, "Serve Prometheus metrics at /metrics of METRICS_PORT.")
     metrics_host: str = setting("127.0.0.1", FL, "Address /metrics listens on; it asks for no password.")

@@ -13,6 +13,10 @@ from typing import Any
 
 import pytest
 
+from served import NOON, market_chain
+from zerogex.analytics.analysis import analyze
+from zerogex.pipeline.enrich import enrich
+
 ROOM = Path(__file__).parent
 
 
@@ -24,6 +28,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if "faults" not in (config.option.markexpr or ""):
         config.hook.pytest_deselected(items=mine)
         items[:] = [item for item in items if item not in mine]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _compiled() -> None:
+    """Machine code for every kernel, before anything waits for its result."""
+    analyze(enrich(market_chain(690.0, NOON)).chain)
 
 
 @pytest.fixture

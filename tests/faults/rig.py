@@ -32,15 +32,15 @@ from zerogex.simulator.server import Simulator
 from zerogex.store.config import DatabaseConfig
 from zerogex.store.postgres import PostgresStore
 
-MORNING = datetime(2026, 11, 20, 15, 30, tzinfo=UTC)  # 10:30 in New York, a Friday with a session
+MORNING = datetime(2026, 11, 20, 14, 45, tzinfo=UTC)  # 9:45 in New York, a Friday with a session
 MINUTE = timedelta(minutes=1)
-SPEED = 120.0
+SPEED = 60.0  # a slow machine has six real minutes until the close
 QUICK = {"retry_delay_s": 0.1, "poll_interval_s": 0.3, "dual_logon_wait_s": 0.5}
 # A test of silence has no 25 s for it: its orders of magnitude are kept.  Elsewhere a machine that stops for two
 # seconds is no silence: closing a connection for that would throw away what is on its way.
 IMPATIENT = {"inactivity_timeout_s": 2.0, "object_timeout_s": 3.0, "silent_after_s": 1.5}
-QUIET_S = 30.0  # for the last words on their way; what is missing then, the law of conservation says
-PATIENCE_S = 120.0  # for any condition; what a fault may cost is measured elsewhere, on a quiet machine
+QUIET_S = 10.0  # without a word, until what is on its way is given up
+PATIENCE_S = 300.0  # for any condition; what a fault may cost is measured elsewhere, on a quiet machine
 # Windows that never move: a stream closed by us has words on its way that nobody can account for.
 STILL = {"expirations": 1, "strike_distance": "8", "price_move_threshold": 1e6, "strike_recalc_interval": 10**6}
 
@@ -215,14 +215,21 @@ class Rig:
         await until(lambda: all(one.mender.span(now) is None for one in self.engine.followed))
 
     async def quiet(self) -> None:
-        """Let the feed fall silent without breaking, and wait until all that was sent is heard or counted as lost."""
+        """Let the feed fall silent without breaking, and wait until all that was sent has been merged, or is lost.
+
+        Lost is what has not come although nothing came any more for a while: the law of conservation then says so.
+        """
         self.switch(heartbeat_only=True)
-        patience = asyncio.get_running_loop().time() + QUIET_S
-        while asyncio.get_running_loop().time() < patience:
-            before = self.on_the_wire
-            await asyncio.sleep(0.3)
-            if before == self.on_the_wire == 0:
+        loop = asyncio.get_running_loop()
+        before, since = -1, loop.time()
+        while True:
+            now = self.on_the_wire
+            waits = any(one.buffers()["inbox"] for one in self.engine.followed)
+            if now != before or waits:
+                before, since = now, loop.time()
+            elif now == 0 or loop.time() - since > QUIET_S:
                 return
+            await asyncio.sleep(0.3)
 
     def told_until(self, underlying: str) -> datetime:
         """The end of the newest bar that the feed said is closed."""
@@ -235,8 +242,12 @@ class Rig:
     @property
     def on_the_wire(self) -> int:
         """Objects sent that are neither heard nor left unread by us."""
-        ledger = self.ledger
-        return int(sum(ledger["objects"].values()) - ledger["unread"] - self.heard)
+        return int(self.sent - self.ledger["unread"] - self.heard)
+
+    @property
+    def sent(self) -> int:
+        """Objects that left the simulator whole."""
+        return int(sum(self.ledger["objects"].values()))
 
     @property
     def heard(self) -> int:

@@ -135,6 +135,24 @@ def test_a_writer_that_lost_its_lock_to_another_is_fenced_off(
     second.close()
 
 
+def test_what_a_spool_holds_of_an_underlying_that_others_write_never_undoes_their_fuller_bars(
+    store: PostgresStore, database: DatabaseConfig, tmp_path: Path
+) -> None:
+    """A killed process comes back while another one writes its underlying."""
+    away = PostgresStore(replace(database, host="127.0.0.1", port=1), spool=tmp_path / "left")
+    for minute in range(3):
+        away.write_minute(batch(minute))
+    fuller = MinuteBar("SPX", MINUTE, 1.0, 2.0, 0.5, 1.6, 30, 40)
+    store.write_bars([fuller, MinuteBar("SPX", MINUTE + timedelta(minutes=1), 1.0, 1.0, 1.0, 1.0, 1, 1)])
+    back = PostgresStore(database, spool=tmp_path / "left")
+    assert back.recover("SPX") == 3
+    bars = store.bars("SPX", MINUTE, MINUTE + timedelta(days=1))
+    assert [bar.up_volume for bar in bars] == [30, 10, 10]
+    assert bars[0].close == 1.6
+    back.close()
+    away.close()
+
+
 def test_a_commit_cut_off_before_its_answer_is_applied_once(store: PostgresStore, database: DatabaseConfig) -> None:
     """The session dies right before COMMIT, and right after it: the batch's id tells which."""
     for step in ("before_commit", "after_commit"):

@@ -33,10 +33,17 @@ def ingest(
     underlying: Underlying = None,
     expirations: Expirations = None,
     strike_distance: Distance = None,
+    standby: Annotated[
+        bool | None,
+        typer.Option(
+            "--standby", help="Share the underlyings with other such processes; stand by for what others write."
+        ),
+    ] = None,
     debug: Debug = False,
 ) -> None:
     """Follow the feed, and store minutes with IV and Greeks."""
     overrides = {
+        "ingest_standby": standby,
         "stream_underlying": underlying,
         "stream_expirations": expirations,
         "stream_strike_distance": strike_distance,

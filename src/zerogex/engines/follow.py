@@ -45,6 +45,17 @@ class StreamBudget:
         self.used = len(self.underlyings)
         self._wanted: dict[str, Sequence[ChainWindow]] = {}
 
+    def add(self, underlying: str) -> None:
+        """One more underlying is followed."""
+        self.underlyings = (*self.underlyings, underlying)
+        self.used += 1
+
+    def remove(self, underlying: str) -> None:
+        """An underlying is not followed any more."""
+        self.underlyings = tuple(name for name in self.underlyings if name != underlying)
+        self.used -= 1
+        self._wanted.pop(underlying, None)
+
     @property
     def has_room(self) -> bool:
         """Whether one more may be opened."""

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, ExitStack
 from zerogex.clock import Clock, ScaledClock
 from zerogex.domain.gap import GapReason
 from zerogex.engines.backfill_bars import fill_recent
+from zerogex.engines.claims import Claims
 from zerogex.engines.feed_trouble import FeedTrouble
 from zerogex.engines.follow import StreamBudget
 from zerogex.engines.ingest_config import IngestConfig
@@ -51,7 +52,7 @@ class IngestEngine:
         self.store = store
         self.clock = clock
         self.config = config
-        self.budget = StreamBudget(config.streams_max, config.underlyings)
+        self.budget = StreamBudget(config.streams_max, () if config.standby else config.underlyings)
         self.followed: list[UnderlyingIngest] = []  # while it runs
         self._trouble = FeedTrouble(store)
         self.meter = meter or Meter()
@@ -60,13 +61,26 @@ class IngestEngine:
     async def run(self, on_started: Callable[[], None] = lambda: None) -> None:
         """Run until cancelled, then drain: no closed minute is lost, the open one is written as it stands.
 
-        `on_started` is called once every underlying is ours to write.
-        Raises LockHeld where another process writes one of the underlyings, OriginConflict where
-        simulated and live data would mix, NotAuthorized where the vendor refuses us; several errors
+        `on_started` is called once every underlying is ours to write; standing by, at once.
+        Raises LockHeld where another process writes one of the underlyings (standing by, never), OriginConflict
+        where simulated and live data would mix, NotAuthorized where the vendor refuses us; several errors
         at once come as a group.
         """
         self.market.on_event = self._say_event
         await in_thread(self.store.announce_feed, feed_state_of(self.market.name, self.clock))
+        try:
+            if self.config.standby:
+                await self._share(on_started)
+            else:
+                await self._own(on_started)
+        except (NotAuthorized, ExceptionGroup) as error:
+            if (refused := first_of(error, NotAuthorized)) is not None:
+                await self._trouble.tell(str(refused))
+            raise
+        log.info("ingest stopped")
+
+    async def _own(self, on_started: Callable[[], None]) -> None:
+        """Write every underlying; all of them are ours, or none."""
         locks = ExitStack()
         try:
             for underlying in self.config.underlyings:
@@ -74,23 +88,39 @@ class IngestEngine:
             self._say_start()
             on_started()
             if self.config.backfill_on_startup:
-                await self._fill_gaps()
+                for underlying in self.config.underlyings:
+                    await self._fill_gaps(underlying)
             await self._follow()
-        except (NotAuthorized, ExceptionGroup) as error:
-            if (refused := first_of(error, NotAuthorized)) is not None:
-                await self._trouble.tell(str(refused))
-            raise
         finally:
             await in_thread(locks.close)
-        log.info("ingest stopped")
 
-    async def _fill_gaps(self) -> None:
+    async def _share(self, on_started: Callable[[], None]) -> None:
+        """Write what is our share of the watch list, and more where another process dies."""
+        self._say_start()
+        on_started()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._trouble.keep_telling(), name="feed trouble")
+            tasks.create_task(Claims(self.store, self.config.underlyings, self._hold).run(), name="claims")
+
+    async def _hold(self, underlying: str) -> None:
+        """Follow an underlying whose lock is ours, until cancelled."""
+        self.budget.add(underlying)
+        one = UnderlyingIngest(underlying, self.market, self.store, self.clock, self.config, self.budget)
+        self.followed.append(one)
+        try:
+            if self.config.backfill_on_startup:
+                await self._fill_gaps(underlying)
+            await one.run()
+        finally:
+            self.followed.remove(one)
+            self.budget.remove(underlying)
+
+    async def _fill_gaps(self, underlying: str) -> None:
         """The holes of the last days, before streaming; a feed that is away does not keep us from starting."""
-        for underlying in self.config.underlyings:
-            gaps = await fill_recent(self.market, self.store, self.clock, underlying, self.config.bucket_seconds)
-            if gaps:
-                missing = {"gaps": len(gaps), "minutes": sum(gap.minutes for gap in gaps)}
-                log.warning("gaps remain", extra={"underlying": underlying, **missing})
+        gaps = await fill_recent(self.market, self.store, self.clock, underlying, self.config.bucket_seconds)
+        if gaps:
+            missing = {"gaps": len(gaps), "minutes": sum(gap.minutes for gap in gaps)}
+            log.warning("gaps remain", extra={"underlying": underlying, **missing})
 
     async def _follow(self) -> None:
         self.followed = [

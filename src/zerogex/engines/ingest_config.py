@@ -29,6 +29,7 @@ class IngestConfig:
     max_buffer: int = 1000  # changed rows that are written to the latest rows at once
     flush_interval_s: float = 60.0  # a longer bucket is written as it stands this often
     backfill_on_startup: bool = True
+    standby: bool = False  # share the underlyings with other processes, and stand by for what they write
     latest_interval_s: float = 1.0  # real seconds between two writes of the latest rows
     grace_s: float = 2.0  # how long after its end a minute waits for events on their way
     streams_max: int = 10  # of the vendor account

@@ -10,21 +10,27 @@ from __future__ import annotations
 import os
 import socket
 import threading
+import zlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 
 import psycopg
 
-from zerogex.errors import LockHeld
+from zerogex.errors import LockHeld, StoreError
 from zerogex.store.config import DatabaseConfig
 from zerogex.store.connections import Connection, answering, connect
 from zerogex.store.failures import in_our_words
 from zerogex.store.sql import statement
 
 
+def our_name() -> str:
+    """Who we are, short enough to be part of a session's name (63 bytes)."""
+    return f"process {os.getpid()} on {socket.gethostname()[:24]}"
+
+
 def holder_name() -> str:
-    """Who we are, short enough for a session's name (63 bytes)."""
-    return f"zerogex-writer process {os.getpid()} on {socket.gethostname()[:30]}"
+    """The name of a session that holds a lock."""
+    return f"zerogex-writer {our_name()}"
 
 
 class WriterLocks:
@@ -50,6 +56,10 @@ class WriterLocks:
             with suppress(psycopg.Error), self._answering(connection):
                 connection.execute(statement("release_writer_lock"), {"underlying": underlying})
             connection.close()
+
+    def holds(self, underlying: str) -> bool:
+        """Whether the lock is ours, as far as we know."""
+        return underlying in self._held
 
     def fence(self, connection: Connection, underlying: str) -> None:
         """Within a transaction: make sure that no newer holder writes; raises LockHeld.
@@ -96,4 +106,38 @@ class WriterLocks:
         name, address, since = holder or ("another session", None, None)
         where = f" from {address}" if address else ""
         when = f", connected since {since:%Y-%m-%d %H:%M:%S} UTC" if since else ""
-        raise LockHeld(f"{underlying} is already being written by {name}{where}{when}; stop that one first")
+        raise LockHeld(
+            f"{underlying} is already being written by {name}{where}{when}; "
+            "stop that one first, or stand by with --standby"
+        )
+
+
+class Fellows:
+    """The processes that share a watch list know each other by the names of their sessions."""
+
+    def __init__(self, config: DatabaseConfig) -> None:
+        self.config = config
+        self._session: Connection | None = None
+        self._prefix = ""
+
+    def place(self, group: str) -> tuple[int, int]:
+        """(our rank, how many) among those alive; raises StoreUnavailable."""
+        prefix = f"zerogex-share {zlib.crc32(group.encode()):08x} "
+        if self._session is None or self._session.closed or prefix != self._prefix:
+            self.close()
+            self._session = connect(self.config, prefix + our_name(), autocommit=True)
+            self._prefix = prefix
+        session = self._session
+        try:
+            with in_our_words(self.config), answering(session, self.config.statement_timeout_s):
+                ours = [row[0] for row in session.execute(statement("fellow_sessions"), {"prefix": prefix})]
+            return ours.index(True), len(ours)
+        except StoreError:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Leave the others."""
+        if self._session is not None:
+            self._session.close()
+            self._session = None

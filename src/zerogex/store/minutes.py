@@ -80,12 +80,12 @@ def storable_bars(bars: Sequence[MinuteBar]) -> list[dict[str, Any]]:
     return sorted(kept.values(), key=lambda bar: (bar["symbol"], bar["timestamp"]))
 
 
-def write_bars(connection: Connection, bars: list[dict[str, Any]]) -> None:
+def write_bars(connection: Connection, bars: list[dict[str, Any]], name: str = "upsert_bar") -> None:
     """Upsert bars within the caller's transaction."""
     if not bars:
         return
     with connection.cursor() as cursor:
-        cursor.executemany(statement("upsert_bar"), bars)
+        cursor.executemany(statement(name), bars)
 
 
 def write_batch(
@@ -94,8 +94,13 @@ def write_batch(
     days: DayPartitions,
     fence: Callable[[Connection], None],
     on_step: Callable[[str], None],
+    *,
+    fuller: bool = False,
 ) -> bool:
-    """Write a batch in one transaction; False where the database has it already."""
+    """Write a batch in one transaction; False where the database has it already.
+
+    `fuller`: others may have written since, so a stored bar gives way only to one of more volume.
+    """
     rows = _rows_of(batch.chain)
     header = chain_rows.header_of(batch.chain) if batch.chain is not None else None
     bars = storable_bars(batch.bars)
@@ -116,7 +121,7 @@ def write_batch(
             return False
         if rows is not None and header is not None:
             _write_chain(connection, rows, header, key, on_step)
-        write_bars(connection, bars)
+        write_bars(connection, bars, "upsert_fuller_bar" if fuller else "upsert_bar")
         _record_metrics(connection, batch, named)
         _declare_gaps(connection, batch)
         connection.execute(statement("notify"), {"payload": payload("minute", batch.underlying)})

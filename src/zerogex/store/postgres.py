@@ -28,7 +28,7 @@ from zerogex.store.api_keys import ApiKeyTable
 from zerogex.store.config import DatabaseConfig
 from zerogex.store.connections import Connection, ConnectionPool
 from zerogex.store.failures import Refused, in_our_words, is_connection_lost, is_no_partition
-from zerogex.store.locks import WriterLocks
+from zerogex.store.locks import Fellows, WriterLocks
 from zerogex.store.notices import Listeners, payload
 from zerogex.store.request_quotas import RequestQuotaTable
 from zerogex.store.spool import Spool, SpoolFile
@@ -54,6 +54,7 @@ class PostgresStore:
         self._pool = ConnectionPool(config)
         self._spool = Spool(spool) if spool is not None else None
         self._locks = WriterLocks(config)
+        self._fellows = Fellows(config)
         self._listeners = Listeners(config)
         self._days = minutes.DayPartitions()
         self._on_step = on_step
@@ -123,17 +124,22 @@ class PostgresStore:
         """The sole right to write an underlying while held; raises LockHeld naming the holder."""
         return self._locks.hold(underlying)
 
+    def place_among(self, group: str) -> tuple[int, int]:
+        """(our rank, how many): the living processes that named this group, the longest connected first; joins it."""
+        return self._fellows.place(group)
+
     # --- minutes ---
 
     def recover(self, underlying: str) -> int:
         """Write what a killed process left in the spool; returns how many minutes that were.
 
+        Of an underlying that is not ours to write, a stored bar gives way to a fuller one only.
         Raises StoreUnavailable while the database is away; nothing is lost by that.
         """
         if self._spool is None:
             return 0
         with self._spool.open(underlying) as file:
-            count = self._drain(file)
+            count = self._drain(file, fuller=not self._locks.holds(underlying))
         if count:
             log.info("spool recovered", extra={"underlying": underlying, "minutes": count})
         return count
@@ -172,12 +178,12 @@ class PostgresStore:
                 f"spool {path} ({error.strerror}) nor in the database ({unavailable}); free disk space"
             ) from unavailable
 
-    def _drain(self, file: SpoolFile) -> int:
+    def _drain(self, file: SpoolFile, *, fuller: bool = False) -> int:
         """Write what the spool holds, oldest first; how many batches that were."""
         count = 0
         for end, batch in file.pending():
             try:
-                self._write_batch(batch)
+                self._write_batch(batch, fuller=fuller)
             except Refused as error:
                 aside = file.set_aside(batch)
                 extra = {"underlying": batch.underlying, "minute": batch.timestamp.isoformat(), "kept_in": str(aside)}
@@ -189,10 +195,10 @@ class PostgresStore:
         self._on_step("after_trim")
         return count
 
-    def _write_batch(self, batch: MinuteBatch) -> None:
+    def _write_batch(self, batch: MinuteBatch, *, fuller: bool = False) -> None:
         def write(connection: Connection) -> None:
             fence = lambda c: self._locks.fence(c, batch.underlying)  # noqa: E731
-            minutes.write_batch(connection, batch, self._days, fence, self._on_step)
+            minutes.write_batch(connection, batch, self._days, fence, self._on_step, fuller=fuller)
 
         self._do(write)
 
@@ -377,6 +383,7 @@ class PostgresStore:
     def close(self) -> None:
         """Give back every connection."""
         self._listeners.close()
+        self._fellows.close()
         self._pool.close()
 
     # --- how a connection is used ---

@@ -116,7 +116,7 @@ def scan(data: bytes | mmap.mmap, start: int = 0) -> Iterator[tuple[int, MinuteB
 class SpoolFile:
     """The spool of one underlying, opened and locked."""
 
-    def __init__(self, path: Path, descriptor: int, done: dict[Path, int]) -> None:
+    def __init__(self, path: Path, descriptor: int, done: dict[Path, tuple[int, bytes]]) -> None:
         self.path, self._descriptor, self._done = path, descriptor, done
 
     def append(self, batch: MinuteBatch) -> None:
@@ -136,7 +136,9 @@ class SpoolFile:
 
     def pending(self) -> Iterator[tuple[int, MinuteBatch]]:
         """Batches not yet done, in order, each with the offset behind it; damage is logged and passed over."""
-        start = self._done.get(self.path, 0)
+        start, head = self._done.get(self.path, (0, b""))
+        if head != self._head():  # another process emptied the file, and it was filled anew
+            start = 0
         if os.fstat(self._descriptor).st_size <= start:
             return
         damaged = 0
@@ -151,7 +153,11 @@ class SpoolFile:
 
     def done(self, offset: int) -> None:
         """What lies before the offset is in the database."""
-        self._done[self.path] = offset
+        self._done[self.path] = (offset, self._head())
+
+    def _head(self) -> bytes:
+        """The first record's mark, length and checksum: tells this filling of the file from the next."""
+        return os.pread(self._descriptor, _HEAD.size, 0)
 
     def set_aside(self, batch: MinuteBatch) -> Path:
         """Keep a batch that the database refuses for good, out of the others' way."""
@@ -174,7 +180,7 @@ class Spool:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._done: dict[Path, int] = {}  # offsets behind what the database has, for this process's life
+        self._done: dict[Path, tuple[int, bytes]] = {}  # offsets behind what the database has, for this process's life
 
     @contextmanager
     def open(self, underlying: str) -> Iterator[SpoolFile]:

@@ -63,6 +63,12 @@ WHERE held.locktype = 'advisory' AND held.granted AND held.objsubid = 2
   AND held.objid::bigint = hashtext(%(underlying)s)::bigint & 4294967295
 LIMIT 1
 
+-- fellow_sessions --
+-- Sessions that gave themselves a name that begins so, the longest connected first; and which of them asks.
+SELECT pid = pg_backend_pid() FROM pg_stat_activity
+WHERE datname = current_database() AND starts_with(application_name, %(prefix)s)
+ORDER BY backend_start, pid
+
 -- writer_sessions --
 -- Who writes which underlying now.
 SELECT writers.underlying, activity.application_name
@@ -244,6 +250,16 @@ ON CONFLICT (symbol, timestamp) DO UPDATE SET
     open = excluded.open, high = excluded.high, low = excluded.low, close = excluded.close,
     up_volume = excluded.up_volume, down_volume = excluded.down_volume
 WHERE old.* IS DISTINCT FROM excluded.*
+
+-- upsert_fuller_bar --
+-- Store one minute of an underlying that others may have stored since: the fuller of two readings stands.
+INSERT INTO underlying_quotes AS old (symbol, timestamp, open, high, low, close, up_volume, down_volume)
+VALUES (%(symbol)s, %(timestamp)s, %(open)s::float8::numeric(12,4), %(high)s::float8::numeric(12,4),
+        %(low)s::float8::numeric(12,4), %(close)s::float8::numeric(12,4), %(up_volume)s, %(down_volume)s)
+ON CONFLICT (symbol, timestamp) DO UPDATE SET
+    open = excluded.open, high = excluded.high, low = excluded.low, close = excluded.close,
+    up_volume = excluded.up_volume, down_volume = excluded.down_volume
+WHERE old.up_volume + old.down_volume < excluded.up_volume + excluded.down_volume
 
 -- latest_writer --
 -- Which process's memory the latest rows of an underlying mirror.

@@ -87,6 +87,21 @@ def test_noise_is_never_taken_for_a_record(noise: bytes) -> None:
     assert [found for found in numbers(noise + RECORDS[0] + noise) if found is not None] == [0]
 
 
+def test_a_file_that_another_process_emptied_is_read_from_its_beginning(tmp_path: Path) -> None:
+    ours, theirs = Spool(tmp_path), Spool(tmp_path)
+    with ours.open("SPY") as file:
+        for number in range(3):
+            file.append(batch(number))
+        first, _ = next(file.pending())
+        file.done(first)  # and then the database went away
+    with theirs.open("SPY") as file:
+        assert len(list(file.pending())) == 3
+        file.clear()
+    with ours.open("SPY") as file:
+        file.append(batch(7))
+        assert [kept.batch_id.int for _, kept in file.pending()] == [7]
+
+
 def test_damage_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "SPY.spool").write_bytes(RECORDS[0] + b"garbage" + RECORDS[1] + RECORDS[2][:-1])
     with Spool(tmp_path).open("SPY") as file:
