@@ -30,6 +30,7 @@ from zerogex.serving.quota import Quotas, Standing
 
 log = logging.getLogger(__name__)
 
+READ = "data"  # the scope that whatever is served asks for; a route may ask for more
 OPEN_PATHS = frozenset({"/api/v1/health/live", "/api/v1/health/ready"})  # for supervisors and load balancers
 BELIEVED_S = 3.0  # how long a key that was found good is not looked up again: the longest a revoked one lives on
 USE_NOTED_EVERY_S = 60.0
@@ -88,6 +89,8 @@ class Access:
             standing = self._quotas.take(key.key_id, key.requests_per_minute)
             if not standing.allowed:
                 raise too_many(standing)
+            if READ not in key.scopes:
+                raise unscoped()
         except Problem as problem:
             await _refuse(problem, scope, receive, send)
             return
@@ -115,6 +118,7 @@ class Access:
             raise keys_unavailable() from None
         if key is None or not looks_like_key(text):
             self._believed.pop(code, None)
+            log.warning("wrong key", extra={"address": address})  # ten a minute and address at most
             raise unauthorized()
         self._quotas.give_back(f"wrong {address}", WRONG_KEYS_A_MINUTE, 0 if known else 1)
         _remember(self._believed, code, (key, time.monotonic()))
@@ -198,6 +202,12 @@ def unauthorized() -> Problem:
     """401: no key, an unknown one, a revoked one, an expired one; the answer does not tell which."""
     hint = "Send a key that is in force: Authorization: Bearer zgx_…; `zerogex keys create` makes one."
     return Problem(401, "unauthorized", "This server needs an API key, and none that is in force was sent.", hint)
+
+
+def unscoped() -> Problem:
+    """403: a good key, for something else."""
+    detail = "This key is not for reading data."
+    return Problem(403, "scope_missing", detail, "Use a key with the scope data: `zerogex keys list` shows the scopes.")
 
 
 def guessing() -> Problem:
