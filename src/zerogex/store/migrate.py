@@ -22,7 +22,7 @@ from zerogex.store.sql import statement
 log = logging.getLogger(__name__)
 
 _FILE = re.compile(r"^(\d{4})_[a-z0-9_]+\.sql$")
-LOCK_TRIES = 15  # of two seconds each, with a pause between, which lets the waiting sessions through
+LOCK_TRIES = 20  # of a second and a half each, with a pause between, which lets the waiting sessions through
 
 
 @dataclass(frozen=True, slots=True)

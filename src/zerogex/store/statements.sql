@@ -38,7 +38,7 @@ SELECT pg_advisory_unlock(hashtext('zerogex migrate'))
 
 -- short_lock_timeout --
 -- A migration that must wait for a lock makes everybody behind it wait too: give up early, try again.
-SET LOCAL lock_timeout = '2s'
+SET LOCAL lock_timeout = '1500ms'
 
 -- no_statement_timeout --
 -- A migration may take its time.
