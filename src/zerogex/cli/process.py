@@ -11,6 +11,7 @@ from typing import Any
 
 from zerogex import logs, settings
 from zerogex.cli import systemd
+from zerogex.cli.allocator import give_back_what_is_free
 from zerogex.errors import ZerogexError
 from zerogex.settings import Loaded
 
@@ -30,7 +31,8 @@ def load_with(overrides: Mapping[str, object]) -> Loaded:
 
 
 def start(service: str, overrides: Mapping[str, object], *, debug: bool = False) -> Loaded:
-    """Settings read and logging configured, as an engine's first act."""
+    """Settings read, logging and memory configured, as an engine's first act."""
+    give_back_what_is_free()
     loaded = load_with({**overrides, "log_level": "DEBUG" if debug else None})
     logs.configure(loaded.settings, service=service)
     if service in COMPUTING:
