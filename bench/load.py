@@ -152,7 +152,6 @@ class Driver:
     def __init__(self, platform: Platform, feed_url: str, feed_pid: int, schedule: Schedule) -> None:
         self.platform, self.url, self.feed_pid, self.schedule = platform, feed_url, feed_pid, schedule
         self.samples: list[Sample] = []
-        self.base = 0.0  # merged before the schedule began
         self._http = httpx2.AsyncClient(timeout=30, trust_env=False)
 
     async def ask(self, schedule: Schedule | None = None) -> dict[str, Any]:
@@ -167,13 +166,12 @@ class Driver:
         return total(metrics, "messages_merged_total", "quotes")
 
     async def settle(self, contracts: int, streamed: bool, patience_s: float = 180.0) -> None:
-        """Wait until every contract is followed and has been heard of."""
+        """Wait until every contract is followed and the streams' first pictures are merged."""
         deadline = time.monotonic() + patience_s
         while True:
             progress = await self.ask()
             merged = await self.merged()
-            if merged >= contracts and (progress["first"] == contracts or not streamed):
-                self.base = merged
+            if merged >= contracts and (progress["contracts"] == contracts or not streamed):
                 return
             if time.monotonic() > deadline:
                 raise RuntimeError(f"{merged:.0f} of {contracts} contracts were heard of: {progress}")
@@ -183,14 +181,14 @@ class Driver:
         """Sample until the schedule is over and everything that was sent is merged, or nothing moves any more."""
         pids = {**self.platform.pids(), "feed": self.feed_pid}
         begun = time.monotonic()
-        await self.ask(self.schedule)
+        before = (await self.ask(self.schedule))["before"]
         moved = time.monotonic()
         while True:
             await asyncio.sleep(SAMPLE_S)
             progress = await self.ask()
             metrics = await asyncio.to_thread(self.platform.metrics)
             at = time.monotonic() - begun
-            merged = total(metrics, "messages_merged_total", "quotes") - self.base
+            merged = total(metrics, "messages_merged_total", "quotes") - before
             if not self.samples or merged > self.samples[-1].merged:
                 moved = time.monotonic()
             lag = max(at - self.schedule.when(max(merged - len(progress["probes"]), 0.0)), 0.0)
@@ -331,7 +329,7 @@ def report(
     delays = page_delays(probes, heard, end["begun_at"])
     merged = samples[-1].merged
     rejected = total(metrics, "messages_rejected_total")
-    sent = end["sent"]
+    sent, told = end["sent"], end["told"]
     lags = [sample.lag_s for sample in samples if sample.at <= schedule.seconds]
     burst_end = schedule.seconds + schedule.burst_seconds
     document: dict[str, Any] = {
@@ -339,7 +337,8 @@ def report(
         "asked": {name: value for name, value in vars(asked).items() if name != "output"},
         "contracts": contracts, "streams": end["streams"],
         "messages": {"due": end["due"], "sent": sent, "merged": int(merged), "rejected": int(rejected),
-                     "missing": int(sent - merged - rejected)} if streamed else
+                     "missing": int(told - total(metrics, "messages_merged_total", "quotes") - rejected),
+                     "streams_opened_again": end["left"]} if streamed else
                     {"merged": int(merged), "rejected": int(rejected)},
         "lag_s": {"steady_p50": percentile(lags, 0.5), "steady_p99": percentile(lags, 0.99),
                   "burst_most": round(max((s.lag_s for s in samples if s.at > schedule.seconds), default=0.0), 2),

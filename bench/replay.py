@@ -46,7 +46,7 @@ from zerogex.simulator.wire import encode
 START = datetime(2026, 11, 23, 10, 30, tzinfo=NEW_YORK)  # a Monday with a session
 VERSIONS = 8  # of each contract's message, told in turn
 TURN_S = 0.02  # what is due in so long is written at once
-HEARTBEAT_S = 5.0
+IDLE_S = 5.0  # outside the schedule a stream says a message so often: heartbeats alone would be a feed gone silent
 AT_ONCE = 500  # messages in one write at most
 STREAMS_MAX = 10  # of an account
 
@@ -125,7 +125,8 @@ class Feed:
         self.schedule: Schedule | None = None
         self.begun = 0.0  # monotonic
         self.begun_at = 0.0  # seconds since the epoch
-        self.first = 0  # messages of the streams' first pictures
+        self.told = 0  # messages of all streams: first pictures, idle ones, the schedule's, probes
+        self.before = 0  # of those, what was told before the schedule began
         self.left = 0  # streams whose listener went away
         self.probes: list[Probe] = []
 
@@ -139,6 +140,7 @@ class Feed:
     def start(self, schedule: Schedule) -> None:
         """Begin to owe messages."""
         self.begun, self.begun_at, self.schedule = time.monotonic(), time.time(), schedule
+        self.before = self.told
 
     async def probe(self) -> None:
         """While the schedule runs, let one stream after the other say a recognisable message."""
@@ -159,7 +161,8 @@ class Feed:
         """Everything a driver wants to know."""
         return {
             "streams": len(self.streams), "contracts": sum(stream.contracts for stream in self.streams),
-            "first": self.first, "sent": sum(stream.sent for stream in self.streams), "left": self.left,
+            "told": self.told, "before": self.before, "sent": sum(stream.sent for stream in self.streams),
+            "left": self.left,
             "due": sum(self.due(stream) for stream in self.streams) + len(self.probes),
             "begun_at": self.begun_at, "schedule": asdict(self.schedule) if self.schedule else None,
             "probes": [asdict(probe) for probe in self.probes],
@@ -189,11 +192,10 @@ class ChainReplay(Response):
 
     async def _speak(self, stream: Stream, send: Send, gone: asyncio.Task[None]) -> None:
         async def write(lines: Sequence[bytes]) -> None:
+            self.feed.told += len(lines)
             await send({"type": "http.response.body", "body": b"".join(lines), "more_body": True})
 
-        first = stream.lines[: stream.contracts]
-        await write(first)
-        self.feed.first += len(first)
+        await write(stream.lines[: stream.contracts])
         place, owed, spoke = 0, 0, time.monotonic()
         while not gone.done():
             if stream.urgent:
@@ -208,8 +210,8 @@ class ChainReplay(Response):
                 stream.sent += end - place
                 place, spoke = end % len(stream.lines), time.monotonic()
             if owing < AT_ONCE:
-                if time.monotonic() - spoke > HEARTBEAT_S:
-                    await write([encode({"Heartbeat": 1}) + b"\n"])
+                if time.monotonic() - spoke > IDLE_S:
+                    await write(stream.lines[:1])
                     spoke = time.monotonic()
                 await asyncio.wait({gone}, timeout=self.feed.turn_s)
 
