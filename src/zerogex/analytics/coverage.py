@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from datetime import datetime
 
 import numpy as np
 
+from zerogex.analytics.staleness import spot_age_s
 from zerogex.analytics.valuation import Valuation, adjusted
-from zerogex.domain.calendar import Session, session_at
 from zerogex.domain.chain import Bools, OptionChain
 from zerogex.domain.exposure import Coverage
 from zerogex.domain.iv import IvSource, IvStatus
-
-STALE_SPOT_S: Mapping[Session, float] = {
-    Session.REGULAR: 60.0,
-    Session.PRE: 300.0,
-    Session.POST: 300.0,
-    Session.CLOSED: math.inf,
-}
-_REAL_S = 2.0
 
 
 def coverage(chain: OptionChain, live: OptionChain, counted: OptionChain, valuation: Valuation, *,
@@ -47,20 +37,6 @@ def coverage(chain: OptionChain, live: OptionChain, counted: OptionChain, valuat
         spot_age_s=spot_age_s(chain),
         excluded_adjusted=int(adjusted(live).sum()) - int(adjusted(counted).sum()),
     )
-
-
-def spot_age_s(chain: OptionChain) -> float:
-    """How much older than the chain its spot is, seconds."""
-    return 0.0 if chain.spot_time is None else max((chain.as_of - chain.spot_time).total_seconds(), 0.0)
-
-
-def is_spot_stale(age_s: float, at: datetime, speed: float = 1.0) -> bool:
-    """Whether a spot of that age is too old at an instant; `speed`: market seconds in a real one.
-
-    An underlying that trades says something each second in the regular session, and now and then around it;
-    while the market is closed an old price is the price.  A fast simulated market gets two real seconds.
-    """
-    return age_s > max(STALE_SPOT_S[session_at(at)], _REAL_S * speed)
 
 
 def share_pct(part: float, whole: float) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from zerogex.analytics.coverage import is_spot_stale, spot_age_s
+from zerogex.analytics.staleness import is_spot_stale, spot_age_s
 from zerogex.analytics.valuation import Valuation, adjusted
 from zerogex.domain.chain import OptionChain
 from zerogex.domain.exposure import Profile, Totals

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from zerogex.analytics import coverage
+from zerogex.analytics import staleness
 from zerogex.clock import Clock
 from zerogex.domain.bar import MinuteBar
 from zerogex.domain.calendar import Session, is_session, next_session, session_at, session_open, trading_date
@@ -89,7 +89,7 @@ def is_spot_stale(document: Document, moment: Moment) -> bool:
     age_s, stamp = (document.get("coverage") or {}).get("spot_age_s"), document.get("data_timestamp")
     if not age_s or not isinstance(stamp, str):
         return False
-    return coverage.is_spot_stale(age_s, datetime.fromisoformat(stamp), moment.speed)
+    return staleness.is_spot_stale(age_s, datetime.fromisoformat(stamp), moment.speed)
 
 
 def state(document: Document, moment: Moment) -> str:

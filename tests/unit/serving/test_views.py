@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from zerogex.analytics.coverage import is_spot_stale
+from zerogex.analytics.staleness import is_spot_stale
 from zerogex.clock import ManualClock, ScaledClock
 from zerogex.serving import views
 from zerogex.serving.views import Moment
