@@ -12,7 +12,7 @@ $(DEV): pyproject.toml setup/install.sh
 	@sh setup/install.sh dev
 
 ##@ Start here
-.PHONY: run test test-faults soak setup help
+.PHONY: run test test-faults soak soak-memory load setup help
 run: $(READY) ## Set everything up, then feed → GEX → a live page (ARGS="--speed 10 --underlying SPY,QQQ")
 	@exec $(ZEROGEX) up $(ARGS)
 
@@ -27,6 +27,12 @@ test-faults: $(DEV) ## Break feed, database and processes on purpose (FAULT_SEED
 
 soak: $(DEV) ## The same with seed after seed, for hours (ARGS="--hours 8")
 	.venv/bin/python tests/faults/soak.py $(ARGS)
+
+soak-memory: $(DEV) ## A simulated week: memory, threads and files must not grow (ARGS="--days 2 --speed 400")
+	.venv/bin/python bench/soak_memory.py $(ARGS)
+
+load: $(READY) ## The whole platform at 8,000 messages/s, then a burst (ARGS="--seconds 600 -o load.json")
+	.venv/bin/python bench/load.py $(ARGS)
 
 setup: $(READY) ## Only install
 

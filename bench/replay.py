@@ -46,7 +46,7 @@ from zerogex.simulator.wire import encode
 START = datetime(2026, 11, 23, 10, 30, tzinfo=NEW_YORK)  # a Monday with a session
 VERSIONS = 8  # of each contract's message, told in turn
 TURN_S = 0.02  # what is due in so long is written at once
-IDLE_S = 5.0  # outside the schedule a stream says a message so often: heartbeats alone would be a feed gone silent
+IDLE_S = 5.0  # before the schedule a stream says a message so often: heartbeats alone would be a feed gone silent
 AT_ONCE = 500  # messages in one write at most
 STREAMS_MAX = 10  # of an account
 
@@ -210,7 +210,7 @@ class ChainReplay(Response):
                 stream.sent += end - place
                 place, spoke = end % len(stream.lines), time.monotonic()
             if owing < AT_ONCE:
-                if time.monotonic() - spoke > IDLE_S:
+                if self.feed.schedule is None and time.monotonic() - spoke > IDLE_S:
                     await write(stream.lines[:1])
                     spoke = time.monotonic()
                 await asyncio.wait({gone}, timeout=self.feed.turn_s)
