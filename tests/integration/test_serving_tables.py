@@ -200,10 +200,39 @@ def test_the_levels_of_all_symbols_stand_in_one_table(market: Served) -> None:
     assert (said["state"], said["simulated"]) == ("simulated", True)
 
 
+def test_the_levels_of_all_symbols_are_known_of_the_past_too(market: Served) -> None:
+    instant = iso(NOON - min(SPOTS) * MINUTE)
+    said = body(market, "/levels", as_of=instant)
+    then = body(market, "/SPY/summary", as_of=instant)
+    assert said["levels"][0] | {name: then[name] for name in ("spot", "net_gex", "gamma_flip")} == said["levels"][0]
+    assert (said["state"], said["as_of"], said["levels"][0]["data_timestamp"]) == (
+        "replay",
+        instant,
+        then["data_timestamp"],
+    )
+    early = httpx2.get(f"{market.address}/api/v1/levels?as_of=2001-01-01T00:00:00Z")
+    assert early.json()["code"] == "no_history"
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/symbols", "/levels", "/SPY/summary", "/SPY/strikes", "/SPY/expirations", "/SPY/heatmap",
+     "/SPY/heatmap?by=time", "/SPY/profile", "/SPY/levels", "/SPY/chain", "/SPY/smile", "/SPY/bars", "/SPY/history",
+     "/SPY/quality", "/SPY/flow/type", "/SPY/flow/strike", "/SPY/flow/expiration", "/SPY/flow/smart-money",
+     "/SPY/flow/buying-pressure"],
+)  # fmt: skip
+def test_every_payload_says_how_far_to_trust_it(market: Served, path: str) -> None:
+    said = get(market, path).json()
+    trust = {"data_timestamp", "computed_at", "age_seconds", "session", "coverage", "simulated", "state"}
+    assert trust <= said.keys()
+    assert said["simulated"] is True
+    assert said["computed_at"] is not None
+
+
 @pytest.mark.parametrize(
     "path",
     ["/SPY/summary", "/SPY/strikes", "/SPY/expirations", "/SPY/profile", "/SPY/levels", "/SPY/heatmap", "/SPY/smile",
-     "/SPY/chain", "/SPY/bars", "/SPY/history", "/SPY/quality", "/SPY/flow/strike", "/levels"],
+     "/SPY/chain", "/SPY/bars", "/SPY/history", "/SPY/quality", "/SPY/flow/strike", "/levels", "/symbols"],
 )  # fmt: skip
 def test_every_table_is_the_same_in_every_format(market: Served, path: str) -> None:
     arrow = pl.from_arrow(pa.ipc.open_stream(get(market, path, format="arrow").content).read_all())

@@ -64,6 +64,7 @@ _GRID: Schema = {"type": "array", "items": {"type": "array", "items": {"type": [
 _CURSOR: Schema = _maybe("string", "give it back as `cursor` for the next page")
 _BODIES: dict[str, Schema] = {
     "summary": {"net_gex": {"type": "number"}, "gamma_flip": {"type": ["number", "null"]}},
+    "symbols": {"symbols": _ROWS},
     "strikes": {"by_strike": _ROWS},
     "expirations": {"by_expiration": {"type": ["array", "null"], "items": {"type": "object"}}},
     "profile": {"profile": {"type": ["object", "null"]}, "flip_crossings": {"type": ["array", "null"]}},

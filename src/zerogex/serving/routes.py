@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -9,15 +10,16 @@ from fastapi import APIRouter, Request, Response
 from zerogex.ports import Store
 from zerogex.serving import analysis_routes, flow_routes, heatmap_routes, time_routes, views
 from zerogex.serving.access import caller_of
-from zerogex.serving.analyses import Analyses
-from zerogex.serving.asked import As
+from zerogex.serving.analyses import Analyses, Question, no_history
+from zerogex.serving.asked import As, AsOf
 from zerogex.serving.board import Board
 from zerogex.serving.described import PROBLEM, answers
 from zerogex.serving.hub import Hub
-from zerogex.serving.problems import database_unavailable
+from zerogex.serving.problems import Problem, database_unavailable
 from zerogex.serving.reading import Reader
 from zerogex.serving.responses import answer, encode, fingerprint
 from zerogex.serving.tables import Format, respond
+from zerogex.serving.views import Moment
 
 JSON: dict[int | str, dict[str, Any]] = {
     200: {"description": "JSON; docs/api.md names the fields", "content": {"application/json": {}}},
@@ -32,7 +34,7 @@ def api(store: Store, board: Board, hub: Hub) -> APIRouter:
     reader = Reader(store, board.config.store_timeout_s)
     analyses = Analyses(reader, board)
     _about_server(router, board, hub)
-    _about_all(router, board)
+    _about_all(router, board, analyses)
     analysis_routes.install(router, board, analyses)
     heatmap_routes.install(router, board, analyses, reader)
     time_routes.install(router, board, reader)
@@ -81,41 +83,54 @@ def _about_server(router: APIRouter, board: Board, hub: Hub) -> None:
         return Response(encode(body), headers={"Cache-Control": "no-store"}, media_type="application/json")
 
 
-def _about_all(router: APIRouter, board: Board) -> None:
-    @router.get("/symbols", tags=["market"])
-    async def symbols(request: Request) -> Response:
+def _about_all(router: APIRouter, board: Board, analyses: Analyses) -> None:
+    @router.get("/symbols", tags=["market"], responses=answers("symbols"))
+    async def symbols(request: Request, form: As = Format.JSON) -> Response:
         """Every underlying followed here with the state of its data; the first is the page's default."""
         moment = board.moment()
-        rows = []
-        for symbol in board.symbols():
-            document = board.known[symbol].document
-            row: dict[str, Any] = {"symbol": symbol, "waiting": document is None}
-            if document is not None:
-                row |= views.clock_face(document, moment)
-                row |= {name: document.get(name) for name in ("data_timestamp", "spot", "net_gex", "gamma_flip")}
-                row["simulated"] = bool(document.get("simulated")) or moment.simulated
-            rows.append(row)
-        body = {
-            "market_time": moment.now,
-            "session": moment.session.value,
-            "next_open": moment.next_open,
-            "simulated": moment.simulated,
-            "database": "up" if board.database else "down",
-            "symbols": rows,
-        }
-        versions = [board.etag(board.known[row["symbol"]].version, moment, row) for row in rows]
-        return answer(request, body, fingerprint(encode([versions, board.database, moment.session])))
+        entries = [board.known[symbol] for symbol in board.symbols()]
+        rows = [views.symbol_row(entry.symbol, entry.document, moment) for entry in entries]
+        known = [(entry.document, moment) for entry in entries if entry.document is not None]
+        body = views.table_head(known, moment) | {"symbols": rows}
+        versions = [board.etag(entry.version, moment, entry.document) for entry in entries]
+        return respond(request, body, _version(versions, board, moment), form, lambda: rows)
 
     @router.get("/levels", tags=["market"], responses=answers("levels"))
-    async def levels(request: Request, form: As = Format.JSON) -> Response:
+    async def levels(request: Request, as_of: AsOf = None, form: As = Format.JSON) -> Response:
         """The levels of every underlying in one table."""
-        moment = board.moment()
-        entries = [board.known[symbol] for symbol in board.symbols()]
-        known = [(entry, entry.document) for entry in entries if entry.document is not None]
-        rows = [views.level_row(document, moment) for _, document in known]
-        oldest = max((document for _, document in known), key=lambda d: views.age_seconds(d, moment) or 0.0, default={})
-        body = views.table_head(oldest, moment) | {"levels": rows}
-        versions = [board.etag(entry.version, moment, document) for entry, document in known]
-        return respond(
-            request, body, fingerprint(encode([versions, board.database, moment.session])), form, lambda: rows
-        )
+        moment = board.moment() if as_of is None else board.moment().at(as_of)
+        found = _now(board, moment) if as_of is None else await _then(board, analyses, as_of)
+        rows = [views.level_row(document, seen) for document, seen, _ in found]
+        body = views.table_head([(document, seen) for document, seen, _ in found], moment) | {"levels": rows}
+        versions = [version for _, _, version in found]
+        return respond(request, body, _version(versions, board, moment), form, lambda: rows)
+
+
+Seen = tuple[views.Document, Moment, str]  # a document, the moment it is seen from, its version
+
+
+def _now(board: Board, moment: Moment) -> list[Seen]:
+    """What is known of each underlying now."""
+    entries = [board.known[symbol] for symbol in board.symbols()]
+    known = [(entry, entry.document) for entry in entries if entry.document is not None]
+    return [(document, moment, board.etag(entry.version, moment, document)) for entry, document in known]
+
+
+async def _then(board: Board, analyses: Analyses, as_of: datetime) -> list[Seen]:
+    """What was known of each underlying then, as far as its minutes are stored; raises Problem 404 for none at all."""
+    found: list[Seen] = []
+    for symbol in board.symbols():
+        try:
+            answered = await analyses.answer(Question(symbol, as_of))
+        except Problem as problem:
+            if problem.code not in ("no_history", "waiting_for_data"):
+                raise
+        else:
+            found.append((answered.document, answered.moment, answered.version))
+    if not found:
+        raise no_history("any underlying", as_of)
+    return found
+
+
+def _version(versions: list[str], board: Board, moment: Moment) -> str:
+    return fingerprint(encode([versions, board.database, moment.session]))

@@ -207,10 +207,22 @@ def level_row(document: Document, moment: Moment) -> dict[str, Any]:
     }
 
 
-def table_head(oldest: Document, moment: Moment) -> dict[str, Any]:
+def symbol_row(symbol: str, document: Document | None, moment: Moment) -> dict[str, Any]:
+    """One underlying in the list of all, and how far to trust what is known of it."""
+    row: dict[str, Any] = {"symbol": symbol, "waiting": document is None}
+    if document is None:
+        return row
+    names = ("data_timestamp", "computed_at", "spot", "net_gex", "gamma_flip", "coverage")
+    simulated = bool(document.get("simulated")) or moment.simulated
+    return row | clock_face(document, moment) | {name: document.get(name) for name in names} | {"simulated": simulated}
+
+
+def table_head(known: Sequence[tuple[Document, Moment]], moment: Moment) -> dict[str, Any]:
     """The head of a table of several underlyings: that of the oldest among them, without what is its alone."""
-    mine = ("underlying", "as_of", "spot")
-    return {name: value for name, value in head(oldest, moment).items() if name not in mine}
+    nothing: tuple[Document, Moment] = ({}, moment)
+    oldest, seen = max(known, key=lambda each: age_seconds(*each) or 0.0, default=nothing)
+    mine = ("underlying", "spot")
+    return {name: value for name, value in head(oldest, seen).items() if name not in mine}
 
 
 VIEWS: dict[str, Callable[[Document, Moment], dict[str, Any]]] = {

@@ -201,7 +201,7 @@ async function learnSymbols() {
     if ([...select.options].map((option) => option.value).join("\n") !== page.symbols.join("\n")) {
       select.replaceChildren(...page.symbols.map((symbol) => el("option", { value: symbol }, symbol)));
     }
-    if (!page.topics.summary) takeFace({ ...body, symbols: null });
+    if (!page.topics.summary) takeFace({ ...body, symbols: null, state: null, age_seconds: null });
     if (!page.symbol && page.symbols.length) {
       const wanted = readAddress().symbol;
       choose(page.symbols.find((symbol) => symbol === wanted || symbol === wanted?.toUpperCase()) ?? page.symbols[0]);

@@ -52,8 +52,7 @@ function past(page) {
 
 /** Address of a view under what the page shows. */
 export function address(name, page) {
-  const levels = page.at ? path(page.symbol, "summary") : "/api/v1/levels";  // the table of all is known for now only
-  const route = { levels, drift: path(page.symbol, "heatmap"), minutes: path(page.symbol, "history") }[name] ?? path(page.symbol, name);
+  const route = { levels: "/api/v1/levels", drift: path(page.symbol, "heatmap"), minutes: path(page.symbol, "history") }[name] ?? path(page.symbol, name);
   const given = Object.entries(words(name, page)).filter(([, value]) => value != null);
   const text = new URLSearchParams(given).toString();
   return text ? `${route}?${text}` : route;

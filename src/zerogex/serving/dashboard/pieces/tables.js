@@ -121,9 +121,8 @@ function gaps(home, { quality }) {
   return rows;
 }
 
-function levels(home, views, page) {
-  const rows = page.at === null ? rowsOf(views.levels, "levels") : [views.levels];
-  say(byId("note-levels"), page.at === null ? "" : "of the past, the chosen underlying only");
+function levels(home, views) {
+  const rows = rowsOf(views.levels, "levels");
   fill(home, [
     { title: "Underlying", text: (row) => row.underlying ?? row.symbol },
     { title: "State", text: (row) => row.state ?? "waiting" },
