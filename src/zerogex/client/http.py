@@ -66,9 +66,9 @@ class Client:
         """Every underlying followed there."""
         return self.get("/symbols")
 
-    def all_levels(self) -> Payload:
+    def all_levels(self, **options: Any) -> Payload:
         """The levels of every underlying in one table."""
-        return self.get("/levels")
+        return self.get("/levels", **options)
 
     def me(self) -> Payload:
         """Whose key this is, and what is left of its quota."""
