@@ -16,6 +16,8 @@ const FLIP_WORDS = {
 };
 
 const wallWords = (wall) => wall ? `${f.compact(wall.gex)} per +1 %, ${f.percent(100 * wall.share)} of its side; ahead of the next strike by ${f.percent(100 * wall.margin)}` : "";
+/** Words that stay on one line. */
+const glued = (text) => text.replaceAll(" ", "\u00a0").replace("$", "\u2060$");
 const ivWords = (sources) => Object.entries(sources ?? {}).map(([name, n]) => `${n} ${name}`).join(", ");
 
 /** What the numbers rest on, in sentences, for the "Inputs" of an explanation. */
@@ -59,7 +61,7 @@ export const HEADLINE = [
     field: "net_gex", name: "Net GEX", swatch: "net", wide: true,
     value: (s) => f.compact(s.net_gex, { sign: true }),
     tone: (s) => s.net_gex,
-    sub: (s) => s.net_gex == null ? "" : `calls ${f.compact(s.call_gex, { sign: true })} · puts ${f.compact(s.put_gex, { sign: true })}`,
+    sub: (s) => s.net_gex == null ? "" : `${glued(`calls ${f.compact(s.call_gex, { sign: true })}`)} · ${glued(`puts ${f.compact(s.put_gex, { sign: true })}`)}`,
     definition: "Gamma exposure: the dollars of delta that dealers' books gain when the underlying rises 1 %, which is about what they must sell to stay hedged (buy, where it is negative).",
     unit: "dollars of delta per +1 % move",
     formula: "Σ s·Γ·OI·M·S²·0.01    s: +1 calls, −1 puts (naive model); M: shares per contract",
@@ -99,7 +101,7 @@ export const HEADLINE = [
   {
     field: "max_pain", name: "Max pain", swatch: "pain",
     value: (s) => f.strike(s.max_pain),
-    sub: (s) => s.max_pain_by_expiration?.[0] ? `for ${f.day(s.max_pain_by_expiration[0].expiration)}` : "",
+    sub: (s) => s.max_pain_by_expiration?.[0] ? `for ${f.shortDay(s.max_pain_by_expiration[0].expiration)}` : "",
     more: (s) => (s.max_pain_by_expiration ?? []).slice(0, 8)
       .map((m) => `${m.root} ${f.day(m.expiration)}: ${f.strike(m.max_pain)}`).join(" · "),
     definition: "The settlement price at which the holders of one expiration's options would be paid least. Shown for the nearest live expiration; pooled over expirations it has no meaning.",
@@ -110,7 +112,7 @@ export const HEADLINE = [
   {
     field: "expected_move", name: "Expected move", swatch: "soft",
     value: (s) => s.expected_move ? `± ${f.price(s.expected_move.sigma)}` : f.NONE,
-    sub: (s) => s.expected_move ? `1 σ to ${f.day(s.expected_move.expiration)}` : "",
+    sub: (s) => s.expected_move ? `1 σ to ${f.shortDay(s.expected_move.expiration)}` : "",
     more: (s) => s.expected_move ? `at-the-money volatility ${f.percent(100 * s.expected_move.atm_iv)}; straddle ${f.price(s.expected_move.straddle)} ≈ 0.8 σ, the mean absolute move` : "",
     definition: "One standard deviation of the underlying until the nearest live expiration, from at-the-money implied volatility. About two in three outcomes lie inside, if volatility is what options say.",
     unit: "dollars, or index points",

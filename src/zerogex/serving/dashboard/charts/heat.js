@@ -7,7 +7,6 @@ import { axis, base, fit, newChart, palette, picture } from "./palette.js";
 const ROW_PX = 16;  // a strike's height: a number fits into it
 const WRITTEN_PX = 52;  // a column's width from which numbers are written into its cells
 const MARGINS = { width: 60, height: 44 };  // what the axes take
-const LOUD = 0.6;  // of the brightest: there the number is written in the colour of the ground
 
 /** The strikes around spot, ascending. */
 export function around(strikes, spot, most) {
@@ -57,7 +56,7 @@ export class HeatChart {
       series: [
         { type: "heatmap", data: cells.map(([column, strike, value]) => [column, strike, shade(value), value]), progressive: 0,
           label: { show: written, fontSize: 10.5, color: colors.ink, rich: { loud: { color: colors.panel, fontSize: 10.5, fontWeight: 600 } },
-            formatter: ({ value }) => Math.abs(value[2]) >= LOUD ? `{loud|${format(value[3])}}` : format(value[3]) },
+            formatter: ({ value }) => Math.abs(value[2]) >= Number(colors.loud) ? `{loud|${format(value[3])}}` : format(value[3]) },
           emphasis: { itemStyle: { borderColor: colors.ink, borderWidth: 1 } } },
         ...lines.map(({ name, color, prices, dash }) => ({
           name, type: "line", xAxisIndex: 1, yAxisIndex: 1, symbol: "none", silent: true, z: 5,

@@ -2,7 +2,7 @@
 
 export function palette() {
   const style = getComputedStyle(document.documentElement);
-  const names = ["ground", "panel", "raised", "line", "ink", "soft", "faint", "call", "put", "flip", "spot", "pain", "net", "cold", "hot"];
+  const names = ["ground", "panel", "raised", "line", "ink", "soft", "faint", "call", "put", "flip", "spot", "pain", "net", "cold", "hot", "loud"];
   return Object.fromEntries(names.map((name) => [name, style.getPropertyValue(`--${name}`).trim()]));
 }
 
