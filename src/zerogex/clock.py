@@ -8,7 +8,9 @@ by hand.  Wall time stamps data; `monotonic` measures durations and never steps 
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -32,15 +34,32 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The machine's own time."""
+    """The machine's own time, which never runs backwards.
+
+    Options are stamped as they arrive, and a stamp older than the last one says nothing new: after a step back
+    the feed would seem silent until the old time is reached again.  So a step back is walked off at half speed;
+    a step forward (a machine that slept) is followed at once.
+    """
 
     simulated = False
 
+    def __init__(
+        self, wall: Callable[[], datetime] = lambda: datetime.now(UTC), monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._wall = wall
+        self._monotonic = monotonic
+        self._guard = threading.Lock()
+        self._last, self._last_at = wall(), monotonic()
+
     def now(self) -> datetime:
-        return datetime.now(UTC)
+        with self._guard:
+            at = self._monotonic()
+            least = self._last + timedelta(seconds=max(at - self._last_at, 0.0) / 2.0)
+            self._last, self._last_at = max(self._wall(), least), at
+            return self._last
 
     def monotonic(self) -> float:
-        return time.monotonic()
+        return self._monotonic()
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(max(seconds, 0.0))

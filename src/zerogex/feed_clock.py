@@ -18,12 +18,13 @@ from zerogex.ports import FeedState, Store
 
 log = logging.getLogger(__name__)
 REFRESH_S = 1.0
+_MACHINE = SystemClock()  # one, because it remembers what it said: it never runs backwards
 
 
 def clock_of(state: FeedState | None) -> Clock:
     """The clock a feed announced; the machine's where it announced none."""
     if state is None or state.market_anchor is None or state.wall_anchor is None:
-        return SystemClock()
+        return _MACHINE
     return ScaledClock(state.market_anchor, state.wall_anchor, state.speed)
 
 
@@ -35,7 +36,7 @@ class FeedClock:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._current: Clock = SystemClock()
+        self._current: Clock = _MACHINE
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="feed-clock", daemon=True)
 

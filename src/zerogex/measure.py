@@ -62,6 +62,8 @@ def measured_store(store: Store, meter: Meter, spool: Path | None = None) -> Sto
 def watch_vendor(market: MarketData, meter: Meter) -> None:
     """Count a vendor client's requests and what its streams bring, where it tells."""
     rest, streams = getattr(market, "rest", None), getattr(market, "streams", None)
+    if hasattr(market, "clock_skew_s"):
+        meter.watch(lambda: [("clock_skew_seconds", market.clock_skew_s, ())])
     if rest is not None:
 
         def requested(endpoint: str, outcome: str, seconds: float) -> None:

@@ -34,7 +34,7 @@ class FeedEvent:
     """Something an operator may want to know of the feed."""
 
     # connected | reconnecting | goaway | dual_logon | symbol_error | silent | rate_limited | polling |
-    # not_authorized | authorized
+    # not_authorized | authorized | clock_skew
     kind: str
     stream: str
     detail: str = ""
@@ -50,6 +50,10 @@ class MarketData(Protocol):
 
     name: str  # "tradestation", …
     on_event: Any  # Callable[[FeedEvent], None]; assignable
+
+    @property
+    def clock_skew_s(self) -> float:
+        """The vendor's clock minus this machine's, by its last answers; 0 where unknown."""
 
     async def expirations(self, underlying: str) -> Sequence[tuple[str, date]]:
         """(root, expiration), ascending by date then root; SPX yields SPX and SPXW roots."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from zerogex.store.config import DatabaseConfig
     from zerogex.store.postgres import PostgresStore
 
-SKEW_S = 5.0  # an analysis of 0DTE options is wrong by as much
+SKEW_S = 2.0  # an analysis of 0DTE options is wrong by as much
 LITTLE_DISK, NO_DISK = 5 << 30, 1 << 30  # bytes
 STALE = timedelta(minutes=5)  # of the newest stored minute, in the regular session
 ASK_S = 5.0
@@ -116,7 +116,7 @@ async def _feed(loaded: Loaded) -> list[Finding]:
                             "zerogex up")]  # fmt: skip
         return [problem("feed", f"{url} does not answer", "no network, a firewall, or a wrong TRADESTATION_API_URL",
                         "zerogex probe auth --debug")]  # fmt: skip
-    skew_s = (sent - datetime.now(UTC)).total_seconds()
+    skew_s = (sent - datetime.now(UTC)).total_seconds() + 0.5  # the feed says whole seconds, cut off
     if abs(skew_s) > SKEW_S:
         found.append(problem("clock", f"this machine's clock is {abs(skew_s):.0f} s "
                              f"{'behind' if skew_s > 0 else 'ahead of'} the feed's",

@@ -106,7 +106,7 @@ class ChainFollower:
         self._passes = passes
         self._streams: dict[Key, _Stream] = {}
         self._center: float | None = None
-        self._reviewed_at: datetime | None = None
+        self._reviewed_at: float | None = None  # by the clock's monotonic seconds
         self._listed: tuple[date, Sequence[Key]] | None = None
         self._contracts: dict[Key, tuple[date, Sequence[OptionContract]]] = {}
 
@@ -143,7 +143,7 @@ class ChainFollower:
         if strikes.should_recenter(self._center, spot, self.distance, self.config.price_move_threshold):
             return True
         every_s = self.config.strike_recalc_interval * self.config.poll_s(session_at(now))
-        return (now - self._reviewed_at).total_seconds() >= every_s
+        return self.clock.monotonic() - self._reviewed_at >= every_s
 
     async def _review(self, spot: float) -> None:
         now = self.clock.now()
@@ -160,7 +160,7 @@ class ChainFollower:
             listed = await self._listed_contracts(key, now)
             if listed:
                 windows[key] = strikes.plan_window(self.underlying, key, listed, center, self.distance)
-        self._reviewed_at, self._center = now, center
+        self._reviewed_at, self._center = self.clock.monotonic(), center
         await self._apply(windows)
 
     async def _listing(self, now: datetime) -> Sequence[Key]:

@@ -27,9 +27,9 @@ __all__ = ["IngestConfig", "IngestEngine", "feed_state_of"]
 
 log = logging.getLogger(__name__)
 
-_LEVELS = dict.fromkeys(("goaway", "dual_logon", "symbol_error", "silent", "rate_limited"), logging.WARNING) | {
-    "not_authorized": logging.ERROR
-}
+_LEVELS = dict.fromkeys(
+    ("goaway", "dual_logon", "symbol_error", "silent", "rate_limited", "clock_skew"), logging.WARNING
+) | {"not_authorized": logging.ERROR}
 
 _REASONS = {
     "reconnecting": GapReason.UPSTREAM_DOWN,

@@ -288,6 +288,7 @@ class UnderlyingIngest:
     def _take(self, events: Sequence[Event | None]) -> None:
         """Merge events in the order they came; neighbouring batches of quotes become one."""
         now = self.clock.now()
+        self.validator.ahead_s = max(self.market.clock_skew_s, 0.0)
         quotes: list[OptionQuote] = []
         for event in events:
             if event is None:
@@ -317,7 +318,7 @@ class UnderlyingIngest:
     async def _tick(self) -> None:
         """Market time passes also where nothing is said: minutes close, sessions turn, memory is tidied."""
         session = session_at(self.clock.now())
-        cleaned = flushed = self.clock.now()
+        cleaned = flushed = self.clock.monotonic()
         rejected_said, rejected = time.monotonic(), self.validator.rejected.copy()
         while True:
             await asyncio.sleep(_TICK_REAL_S)
@@ -326,12 +327,13 @@ class UnderlyingIngest:
             if session_at(now) is not session:
                 session = session_at(now)
                 log.info("session changed", extra={"underlying": self.underlying, "session": session.value})
-            if (now - cleaned).total_seconds() >= self.config.strike_cleanup_interval * self.config.poll_s(session):
-                cleaned = now
+            passed = self.clock.monotonic()
+            if passed - cleaned >= self.config.strike_cleanup_interval * self.config.poll_s(session):
+                cleaned = passed
                 self.live.compact()
             longest = self.config.flush_interval_s
-            if longest < self.config.bucket_seconds and (now - flushed).total_seconds() >= longest:
-                flushed = now
+            if longest < self.config.bucket_seconds and passed - flushed >= longest:
+                flushed = passed
                 for minute in self.builder.open_minute():
                     await self._outbox.put(minute)
             if time.monotonic() - rejected_said >= _REJECTED_EVERY_REAL_S:

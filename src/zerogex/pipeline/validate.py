@@ -53,13 +53,14 @@ class Validator:
 
     def __init__(self, underlying: str) -> None:
         self.underlying = underlying
+        self.ahead_s = 0.0  # how far the feed's clock is known to be ahead of ours
         self.accepted = 0
         self.rejected: Counter[Rejection] = Counter()
         self.flagged: Counter[Flag] = Counter()
 
     def option_quotes(self, quotes: Sequence[OptionQuote], now: datetime) -> list[OptionQuote]:
         """Those of a batch that can be true, in their order; `now` is the feed's clock."""
-        horizon = now + timedelta(seconds=FUTURE_MAX_S)
+        horizon = self._horizon(now)
         today = trading_date(now)
         kept = []
         for quote in quotes:
@@ -100,6 +101,10 @@ class Validator:
             self.accepted += 1
         return reason is None
 
+    def _horizon(self, now: datetime) -> datetime:
+        """No stamp is later than this; a machine whose clock is behind must not take the market for the future."""
+        return now + timedelta(seconds=FUTURE_MAX_S + self.ahead_s)
+
     def _flag(self, quote: OptionQuote) -> OptionQuote:
         bid, ask = quote.bid, quote.ask
         if bid is not None and ask is not None:
@@ -139,7 +144,7 @@ class Validator:
     def _bar_reason(self, bar: UnderlyingBar, now: datetime) -> Rejection | None:
         if bar.symbol != self.underlying:
             return Rejection.WRONG_UNDERLYING
-        if bar.start > now + timedelta(seconds=FUTURE_MAX_S):
+        if bar.start > self._horizon(now):
             return Rejection.FUTURE
         prices = [bar.open, bar.high, bar.low, bar.close]
         reason = _number_reason(prices, [bar.up_volume, bar.down_volume])
@@ -156,7 +161,7 @@ class Validator:
     def _quote_reason(self, quote: UnderlyingQuote, now: datetime) -> Rejection | None:
         if quote.symbol != self.underlying:
             return Rejection.WRONG_UNDERLYING
-        if quote.event_time > now + timedelta(seconds=FUTURE_MAX_S):
+        if quote.event_time > self._horizon(now):
             return Rejection.FUTURE
         prices = [price for price in (quote.last, quote.bid, quote.ask) if price is not None]
         reason = _number_reason(prices, [quote.volume])

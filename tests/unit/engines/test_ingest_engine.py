@@ -54,6 +54,7 @@ class Market:
     """A feed whose words are put into two queues."""
 
     name = "scripted"
+    clock_skew_s = 0.0
 
     def __init__(self, clock):
         self.clock = clock

@@ -139,3 +139,14 @@ def test_an_underlying_quote_without_a_usable_price_is_rejected(changes, reason)
     assert validator.underlying_quote(SPOT, NOW)
     assert not validator.underlying_quote(msgspec.structs.replace(SPOT, **changes), NOW)
     assert dict(validator.rejected) == {reason: 1}
+
+
+def test_a_machine_ten_minutes_behind_the_feed_does_not_take_the_market_for_the_future():
+    """F38: bars carry the market's own time; once the skew is measured they are taken, and labelled by it."""
+    behind = NOW - timedelta(minutes=10)
+    validator = Validator("SPY")
+    assert not validator.bar(BAR, behind)
+    validator.ahead_s = 600.0
+    assert validator.bar(BAR, behind)
+    assert validator.underlying_quote(SPOT, behind)
+    assert not validator.bar(msgspec.structs.replace(BAR, start=NOW + timedelta(minutes=2)), behind)

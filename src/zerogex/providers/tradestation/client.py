@@ -28,6 +28,7 @@ from zerogex.providers.tradestation.history import History, session_template
 from zerogex.providers.tradestation.http import Rest, open_client
 from zerogex.providers.tradestation.listings import Listings
 from zerogex.providers.tradestation.quota import Governor, SharedQuota, account_of
+from zerogex.providers.tradestation.skew import SkewWatch
 from zerogex.providers.tradestation.snapshots import Snapshots
 from zerogex.providers.tradestation.streams import Place, Starved, Streams
 from zerogex.providers.tradestation.symbols import in_path, listing_symbol, our_symbol, vendor_symbol
@@ -67,9 +68,16 @@ class TradeStation:
         self._governor = Governor(config.request_timeout_s, shared=shared)
         self.rest = Rest(config, self._http, self._credentials, self._governor, self._limited)
         self.streams = Streams(config, self._http, self._credentials, self._governor, clock, self._emit)
+        self._skew = SkewWatch(lambda words: self._emit(FeedEvent("clock_skew", "clock", words)))
+        self.rest.on_headers = self.streams.on_headers = self._skew.heard
         self._listings = Listings(self.rest, clock)
         self._snapshots = Snapshots(self.rest, clock, self._emit, config.delay_between_batches_s)
         self._history = History(self.rest, clock, self._report)
+
+    @property
+    def clock_skew_s(self) -> float:
+        """The vendor's clock minus ours, by its last answers; 0 where unknown."""
+        return self._skew.skew_s
 
     @property
     def counts(self) -> Counter[str]:

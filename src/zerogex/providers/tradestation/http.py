@@ -52,6 +52,8 @@ class Rest:
         self._credentials = credentials
         self._governor = governor
         self._on_limit = on_limit
+        # headers of every answer, and how long they took; assignable
+        self.on_headers: Callable[[Mapping[str, str], float], None] = lambda headers, seconds: None
         # (endpoint, "ok" or the error's class, seconds) of every request; assignable
         self.on_request: Callable[[str, str, float], None] = lambda endpoint, outcome, seconds: None
 
@@ -118,12 +120,13 @@ class Rest:
         if self._http.is_closed:
             raise ProviderError(f"TradeStation {group}: the client is closed")
         url = self._config.api_url + path
-        headers = {"Authorization": f"Bearer {token}"}
+        headers, began = {"Authorization": f"Bearer {token}"}, time.monotonic()
         try:
             async with (
                 asyncio.timeout(self._config.request_timeout_s),
                 self._http.stream("GET", url, params=params or None, headers=headers) as answer,
             ):
+                self.on_headers(answer.headers, time.monotonic() - began)
                 body = bytearray()
                 async for chunk in answer.aiter_bytes():
                     body += chunk

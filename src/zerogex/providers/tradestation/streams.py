@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from datetime import datetime
 
@@ -87,6 +87,8 @@ class Streams:
         emit: Callable[[FeedEvent], None],
     ) -> None:
         self.counts: Counter[str] = Counter()
+        # headers of every answer, and how long they took; assignable
+        self.on_headers: Callable[[Mapping[str, str], float], None] = lambda headers, seconds: None
         self._config = config
         self._http = http
         self._credentials = credentials
@@ -329,8 +331,11 @@ class Streams:
             timeout=httpx2.Timeout(None),
         )
         try:
+            began = asyncio.get_running_loop().time()
             async with asyncio.timeout(self._config.object_timeout_s):
-                return await self._http.send(ready, stream=True)
+                answer = await self._http.send(ready, stream=True)
+            self.on_headers(answer.headers, asyncio.get_running_loop().time() - began)
+            return answer
         except TimeoutError:
             limit = self._config.object_timeout_s
             raise Unavailable(f"TradeStation stream {request.name}: no answer within {limit:g} s") from None
