@@ -58,6 +58,8 @@ TABLE = _rows(
     ("feed_age_seconds", _G, "s", "underlying", _IN, "Market time since the feed last spoke of the underlying."),
     ("minute_lag_seconds", _G, "s", "underlying", _IN, "Market time since the end of the newest durable minute."),
     ("contracts_followed", _G, "contracts", "underlying", _IN, "Option contracts in the live chain."),
+    ("silent_contracts_total", _C, "contracts", "underlying", _IN,
+     "Contracts that their stream forgot while it went on: declared as gaps, and the stream opened anew."),
     ("streams_open", _G, "streams", "", _IN, "Streams held, of those the vendor grants the account."),
     ("feed_authorized", _G, "0 or 1", "", _IN, "Whether the vendor accepts our credentials."),
     ("clock_skew_seconds", _G, "s", "", _IN, "The vendor's clock minus ours, by its last answer."),

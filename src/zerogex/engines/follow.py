@@ -131,6 +131,16 @@ class ChainFollower:
                         await backoff.pause(pause_s(error))
                 await asyncio.sleep(_LOOK_REAL_S)
 
+    @property
+    def streamed(self) -> dict[Key, ChainWindow]:
+        """The windows that have a stream of their own."""
+        return {key: stream.window for key, stream in self._streams.items()}
+
+    async def reopen(self, key: Key) -> None:
+        """Open the stream of a window anew; the old one goes on until the new one speaks."""
+        if (old := self._streams.get(key)) is not None:
+            await self._open(old.window, anew=True)
+
     # -- what to follow --------------------------------------------------------------------------
 
     def _is_due(self, spot: float) -> bool:
@@ -214,10 +224,10 @@ class ChainFollower:
         else:
             log.info("strikes re-centred", extra=diary)
 
-    async def _open(self, window: ChainWindow) -> None:
+    async def _open(self, window: ChainWindow, *, anew: bool = False) -> None:
         key = (window.root, window.expiration)
         old = self._streams.get(key)
-        if old is not None and old.window.contracts == window.contracts:
+        if old is not None and old.window.contracts == window.contracts and not anew:
             return
         if old is not None and not self.budget.has_room:
             await self._stop(old)

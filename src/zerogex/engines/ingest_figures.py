@@ -32,6 +32,7 @@ def _of(one: UnderlyingIngest, now: datetime) -> Iterator[tuple[str, float, Labe
     yield "contracts_followed", len(one.live), (name,)
     yield "messages_merged_total", counts.quotes - counts.unknown, (name, "quotes")
     yield "messages_merged_total", counts.bars, (name, "bars")
+    yield "silent_contracts_total", one.audit.watch.found, (name,)
     yield "late_events_total", counts.late, (name, "merged")
     yield "late_events_total", counts.too_late, (name, "too_late")
     yield "minutes_missed_total", counts.gaps, (name,)

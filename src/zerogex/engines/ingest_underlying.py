@@ -29,9 +29,9 @@ from zerogex.domain.bar import UnderlyingBar
 from zerogex.domain.calendar import Session, minute_of, session_at
 from zerogex.domain.chain import OptionChain
 from zerogex.domain.contract import OptionContract
-from zerogex.domain.gap import DataGap
 from zerogex.domain.quote import OptionQuote, UnderlyingQuote
 from zerogex.engines.bar_mender import BarMender
+from zerogex.engines.contract_audit import ContractAudit
 from zerogex.engines.follow import ChainFollower, StreamBudget, poll_pause
 from zerogex.engines.ingest_config import IngestConfig
 from zerogex.engines.ingest_diary import Diary
@@ -93,6 +93,10 @@ class UnderlyingIngest:
             spot=lambda: self.builder.book.spot_now()[0], deliver=self._receive_quotes, retarget=self._retarget,
             passes=self._passes,
         )  # fmt: skip
+        self.audit = ContractAudit(
+            market, clock, self.live, self.follower, bucket_seconds=config.bucket_seconds,
+            deliver=self._receive_quotes, declare=self.gaps.note, passes=self._passes,
+        )  # fmt: skip
         self._inbox: asyncio.Queue[Event | None] = asyncio.Queue(_INBOX_MAX)
         self._closed: deque[ClosedMinute] = deque()  # out of the builder, on their way to the outbox
         self._outbox: asyncio.Queue[ClosedMinute] = asyncio.Queue(_OUTBOX_MAX)
@@ -115,7 +119,7 @@ class UnderlyingIngest:
             await self._drain()
 
     def _work(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
-        streamed = (self._bars, self.follower.run, self._mend)
+        streamed = (self._bars, self.follower.run, self._mend, self.audit.run)
         return (*streamed, self._merge, self._tick, self._write, self._latest)
 
     def buffers(self) -> dict[str, int]:
@@ -278,7 +282,7 @@ class UnderlyingIngest:
 
     def _declaring(self, minute: ClosedMinute) -> ClosedMinute:
         """The minute, with what those before it lack."""
-        gaps: list[DataGap] = []
+        gaps = self.gaps.noted()
         if minute.chain is not None:
             gaps += self.gaps.chain(minute.timestamp, minute.chain, self.live.contracts)
         book = self.builder.book

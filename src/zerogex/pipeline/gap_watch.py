@@ -37,6 +37,7 @@ class GapWatch:
         self._recovered: list[datetime] = []
         self._judged: tuple[datetime, OptionChain, Counter[Subject]] | None = None
         self._runs: dict[tuple[str, str, GapReason], DataGap] = {}
+        self._noted: list[DataGap] = []
         self._troubles: dict[str, tuple[datetime, GapReason]] = {}
 
     def begin(
@@ -60,6 +61,15 @@ class GapWatch:
     def trouble(self, stream: str, at: datetime, reason: GapReason) -> None:
         """A stream of the feed has trouble: the reason of what is missing about now."""
         self._troubles[stream] = (at, reason)
+
+    def note(self, gaps: Iterable[DataGap]) -> None:
+        """Gaps that somebody else found, to be declared with the next minute."""
+        self._noted += gaps
+
+    def noted(self) -> list[DataGap]:
+        """What was noted since this was last asked."""
+        gaps, self._noted = self._noted, []
+        return gaps
 
     def chain(self, timestamp: datetime, chain: OptionChain, followed: Iterable[OptionContract]) -> list[DataGap]:
         """A minute's chain, or a fuller reading of it: what is to be declared of the minutes before."""

@@ -232,6 +232,18 @@ class LiveChain:
         """The rows of `snapshot(as_of, …)` that changed since `mark_clean`."""
         return self._dirty[self._known_rows(as_of)]
 
+    def quiet(self, now: datetime, before: datetime) -> list[tuple[OptionContract, float]]:
+        """Followed contracts that live and were last heard of before an instant, with when that was (0: never)."""
+        rows = self._followed_rows()
+        heard = self._event_time[rows]
+        rows = rows[(heard < before.timestamp()) & (self._settlement[rows] > now.timestamp())]
+        return [(self._contracts[row], float(self._event_time[row])) for row in rows]
+
+    def heard_at(self, contract: OptionContract) -> float:
+        """When a contract was last heard of, seconds since the epoch; 0 for never, or for one nobody follows."""
+        row = self._row_of.get(contract)
+        return 0.0 if row is None else float(self._event_time[row])
+
     # -- inside ----------------------------------------------------------------------------------
 
     def _followed_rows(self) -> Ints:
