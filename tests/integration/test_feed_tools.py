@@ -18,8 +18,10 @@ from typing import Any
 import psycopg
 import pytest
 
+from zerogex.ports import FeedState
 from zerogex.simulator.config import SimulatorConfig
 from zerogex.simulator.server import Simulator
+from zerogex.store.postgres import PostgresStore
 
 START = datetime(2026, 11, 20, 15, 30, tzinfo=UTC)  # an hour into the session
 SMALL = ("--expirations", "1", "--strike-distance", "2")
@@ -324,6 +326,17 @@ def test_the_doctor_sees_a_clock_that_is_wrong(stored: dict[str, str], simulator
     assert done.returncode == 1
     assert re.search(r"clock is (89|90) s behind", findings(done)["clock"]["finding"])
     assert "set-ntp" in findings(done)["clock"]["command"]
+
+
+def test_the_doctor_says_why_ingest_cannot_hear_the_feed(stored: dict[str, str], store: PostgresStore) -> None:
+    where = store.config
+    store.announce_feed(FeedState("simulated", True))
+    store.note_feed_trouble("the refresh token is expired or revoked (invalid_grant)")
+    at = {"DB_HOST": where.host, "DB_PORT": str(where.port), "DB_NAME": where.dbname, "DB_USER": where.user}
+    done = zerogex({**stored, **at}, "doctor", "-o", "json")
+    assert done.returncode == 1
+    (told,) = [one for one in json.loads(done.stdout) if one["state"] == "problem" and "ingest" in one["finding"]]
+    assert "invalid_grant" in told["finding"] and told["command"].startswith("zerogex auth login")
 
 
 def test_the_doctor_survives_settings_that_are_wrong(stored: dict[str, str]) -> None:
