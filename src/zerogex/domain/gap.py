@@ -26,5 +26,5 @@ class DataGap:
     started_at: datetime  # UTC, start of the first minute
     ended_at: datetime  # UTC, end of the last
     reason: GapReason
-    subject: str = ""  # root and expiration ("SPXW 2026-11-20"); empty: all of it
+    subject: str = ""  # root and expiration ("SPXW 2026-11-20"), or one contract's symbol; empty: all of it
     contracts: int = 0  # how many of the subject, where not all
