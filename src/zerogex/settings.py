@@ -167,7 +167,7 @@ class Settings(BaseSettings):
     max_buffer_size: int = setting(1000, AG, "Rows held back before they are written at once.", ge=1, le=1_000_000)
     buffer_flush_interval: float = setting(60.0, AG, "Longest time a row is held back.", unit="s", gt=0, le=3600)
 
-    backfill_on_startup: bool = setting(True, FL, "Fill gaps of today's underlying bars before streaming.")
+    backfill_on_startup: bool = setting(True, FL, "Fill gaps of the last days: bars before streaming, options beside.")
     ingest_standby: bool = setting(
         False, FL, "Share the underlyings with other ingest processes that do, and stand by for what others write."
     )

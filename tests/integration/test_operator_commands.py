@@ -110,6 +110,41 @@ def test_every_view_of_an_empty_database_says_so_and_succeeds(zerogex: Run) -> N
         assert json.loads(zerogex("show", view, "-o", "json").stdout) == [] or view == "size"
 
 
+@pytest.mark.parametrize("words", [("show", "stats"), ("show", "gaps"), ("quality",), ("analyze", "--once")])
+def test_a_symbol_that_is_not_stored_is_named_with_those_that_are(
+    words: tuple[str, ...], zerogex: Run, filled: PostgresStore
+) -> None:
+    result = zerogex(*words, "-u", "nope")
+    assert (result.exit_code, result.stderr) == (1, "zerogex: nothing of NOPE is stored; there is SPX\n")
+
+
+def test_a_day_without_a_session_is_told_from_one_without_data(zerogex: Run, filled: PostgresStore) -> None:
+    assert "SPX Sat 2026-02-21: no session" in zerogex("quality", "--day", "2026-02-21").stdout
+    assert "SPX Thu 2026-02-19: no data" in zerogex("quality", "--day", "2026-02-19").stdout
+    assert "no row fits" in zerogex("show", "flow-by-type", "--day", "2026-02-19").stderr
+
+
+def test_quality_and_gaps_mind_the_length_of_a_stored_minute(
+    zerogex: Run, store: PostgresStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Five-minute buckets over a half day, one of them missing."""
+    store.write_bars([bar(HALF_DAY + timedelta(minutes=5 * n), n, n) for n in range(42) if n != 3])
+    monkeypatch.setenv("AGGREGATION_BUCKET_SECONDS", "300")
+    shown = json.loads(zerogex("show", "gaps", "-o", "json").stdout)
+    assert [(row["from_et"], row["to_et"], row["minutes"]) for row in shown if row["missing"] == "bars"] == [
+        ("09:45", "09:50", 5)
+    ]
+    assert "210 session minutes so far; 41 bars" in zerogex("quality", "--day", "2025-11-28").stdout
+
+
+def test_simulating_anew_forgets_the_batches_of_the_time_to_come(filled: PostgresStore) -> None:
+    filled.forget_after(OPEN + timedelta(minutes=3))
+    assert filled.query("check_streaming")[1] == []
+    with psycopg.connect(**filled.config.parameters()) as connection:
+        newest = connection.execute("SELECT max(timestamp) FROM ingest_batches").fetchone()
+    assert newest == (OPEN + timedelta(minutes=2),)
+
+
 def test_the_flow_screen_shows_four_tables_in_eighty_columns(zerogex: Run, filled: PostgresStore) -> None:
     screen = zerogex("flow").stdout
     for title in ("buying pressure", "Puts against calls", "Unusual prints", "Strikes with most flow", "SIMULATED"):

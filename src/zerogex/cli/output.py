@@ -110,7 +110,7 @@ def column_texts(values: Sequence[Any]) -> list[str]:
     if not sizes or not largest < 10_000:
         return [human(value) for value in values]
     in_cents = all(abs(size - round(size, 2)) < 1e-9 for size in sizes)
-    decimals = 2 if in_cents or largest >= 100 else 3 if largest >= 1 else 4
+    decimals = 2 if in_cents or largest >= 10 else 3 if largest >= 1 else 4
     least = 10.0**-decimals
 
     def text(value: Any) -> str:

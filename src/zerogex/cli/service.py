@@ -139,10 +139,11 @@ def logs_grep(pattern: Annotated[str, typer.Argument(help="A regular expression.
 @app.command("logs-clear")
 def logs_clear(yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
     """Drop rotated journal files of this machine, after a question."""
+    journalctl = tool("journalctl")
     if not yes and not typer.confirm("This removes archived journal files of every service on this machine. Go on?"):
         raise typer.Exit(1)
-    _show([tool("journalctl"), "--rotate"])
-    _show([tool("journalctl"), "--vacuum-time=1s"])
+    _show([journalctl, "--rotate"])
+    _show([journalctl, "--vacuum-time=1s"])
 
 
 @app.command()
