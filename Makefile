@@ -13,7 +13,7 @@ $(DEV): pyproject.toml setup/install.sh
 
 ##@ Start here
 .PHONY: run test test-faults soak soak-memory load setup help
-run: $(READY) ## Set everything up, then feed → GEX → a live page (ARGS="--speed 10 --underlying SPY,QQQ")
+run: $(READY) ## All of it: feed → GEX → a live page (ARGS="-u QQQ")
 	@exec $(ZEROGEX) up $(ARGS)
 
 test: $(DEV) ## Set everything up, then ruff, mypy and every test
@@ -22,16 +22,16 @@ test: $(DEV) ## Set everything up, then ruff, mypy and every test
 	.venv/bin/mypy
 	.venv/bin/pytest -n 3 --dist worksteal $(ARGS)
 
-test-faults: $(DEV) ## Break feed, database and processes on purpose (FAULT_SEED=2 for another run)
+test-faults: $(DEV) ## Break feed, database, processes (FAULT_SEED=2)
 	.venv/bin/pytest -m faults tests/faults -n 3 --dist worksteal $(ARGS)
 
-soak: $(DEV) ## The same with seed after seed, for hours (ARGS="--hours 8")
+soak: $(DEV) ## Seed after seed, for hours (ARGS="--hours 8")
 	.venv/bin/python tests/faults/soak.py $(ARGS)
 
-soak-memory: $(DEV) ## A simulated week: memory, threads and files must not grow (ARGS="--days 2 --speed 400")
+soak-memory: $(DEV) ## A simulated week: memory must not grow
 	.venv/bin/python bench/soak_memory.py $(ARGS)
 
-load: $(READY) ## The whole platform at 8,000 messages/s, then a burst (ARGS="--seconds 600 -o load.json")
+load: $(READY) ## The whole platform at 8,000 messages/s
 	.venv/bin/python bench/load.py $(ARGS)
 
 setup: $(READY) ## Only install
@@ -42,7 +42,7 @@ help: ## This list
 ##@ Run one part
 .PHONY: run-ingest run-analytics run-analytics-once run-serve run-simulator run-config
 .PHONY: run-auth run-client run-backfill run-stream run-greeks run-iv
-run-ingest: $(READY) ## Ingest engine: feed → IV and Greeks → minutes → PostgreSQL
+run-ingest: $(READY) ## Ingest engine: feed → IV, Greeks → minutes
 	@exec $(ZEROGEX) ingest $(ARGS)
 
 run-analytics: $(READY) ## Analytics engine, on its interval
@@ -66,10 +66,10 @@ run-auth: $(READY) ## Whether the feed accepts our credentials
 run-client: $(READY) ## Every probe of the feed (ARGS="quote --symbol SPY")
 	@exec $(ZEROGEX) probe $(ARGS)
 
-run-backfill: $(READY) ## Fill missing minutes from the feed's history (ARGS="--lookback-days 3")
+run-backfill: $(READY) ## Fill missing minutes (ARGS="--lookback-days 3")
 	@exec $(ZEROGEX) backfill $(ARGS)
 
-run-stream: $(READY) ## What the feed says, printed and not stored (ARGS="--max-iterations 10")
+run-stream: $(READY) ## What the feed says (ARGS="--max-iterations 10")
 	@exec $(ZEROGEX) stream $(ARGS)
 
 run-greeks: $(READY) ## Price and Greeks of one option (ARGS="--help")
@@ -180,7 +180,7 @@ gaps-today: $(READY) ## Minutes missing from the newest session
 quality: $(READY) ## How good the newest session's data is, and why
 	@exec $(ZEROGEX) quality $(ARGS)
 
-##@ Data (each asks for the database's name and saves a dump first; ARGS=--yes does not ask)
+##@ Data (asks for the database's name, saves a dump first; ARGS=--yes: no question)
 .PHONY: clear-data clear-options clear-underlying
 clear-data: $(READY) ## Erase all market data and analyses
 	@exec $(ZEROGEX) db clear-data $(ARGS)
@@ -199,7 +199,7 @@ vacuum: $(READY) ## Vacuum and analyze all tables
 size: $(READY) ## Disk used by each table
 	@exec $(ZEROGEX) show size $(ARGS)
 
-refresh-views: $(READY) ## Sum the flow of all stored minutes anew; refresh your materialized views
+refresh-views: $(READY) ## Sum stored flow anew; refresh materialized views
 	@exec $(ZEROGEX) db refresh-views $(ARGS)
 
 db-init: $(READY) ## Make the database if it is missing, and its schema
@@ -214,7 +214,7 @@ db-check: $(READY) ## Whether the database answers and fits this program
 db-status: $(READY) ## Where the database is, its versions and users
 	@exec $(ZEROGEX) db status $(ARGS)
 
-db-start: $(READY) ## Keep the embedded database running (ARGS=--detach: in the background)
+db-start: $(READY) ## Keep the embedded database running (ARGS=--detach)
 	@exec $(ZEROGEX) db start $(ARGS)
 
 db-stop: $(READY) ## End that
@@ -256,7 +256,7 @@ $(ALL): $(READY)
 
 # The pattern reaches the program as it was typed: neither make nor the shell evaluates it.
 override export PATTERN := $(value PATTERN)
-logs-grep: $(READY) ## Lines of today that match PATTERN='a regular expression'
+logs-grep: $(READY) ## Today's lines that match PATTERN='a regex'
 	@exec $(ZEROGEX) service logs-grep -- "$$PATTERN"
 
 logs-clear: $(READY) ## Drop archived journal files, after a question

@@ -50,6 +50,11 @@ def test_help_lists_every_target_once(tmp_path: Path) -> None:
     assert len(listed) == len(set(listed))
 
 
+def test_help_fits_eighty_columns(tmp_path: Path) -> None:
+    lines = make(tmp_path, "help").stdout.splitlines()
+    assert [line for line in lines if len(line) > 80] == []
+
+
 HARD = ["SELECT $1, $$x$$, $(id), ${HOME}", "SELECT 'it''s' || \"a b\"", "SELECT `id` -- ; rm -rf $HOME", "a\\nb % # *"]
 
 

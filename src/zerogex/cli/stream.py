@@ -74,7 +74,7 @@ async def _stream(loaded: Loaded, output: Output, most: int | None) -> None:
         contracts = sum(len(window.contracts) for window in windows)
         mark = "SIMULATED " if clock.simulated else ""
         typer.echo(
-            f"zerogex: {mark}{', '.join(settings.underlyings)}: {len(windows)} chains, {contracts} contracts; "
+            f"zerogex: {mark}{', '.join(settings.underlyings)}: {len(windows)} expirations, {contracts} contracts; "
             "Ctrl-C stops",
             err=True,
         )

@@ -152,7 +152,7 @@ class Probes:
             raise UnknownSymbol(f"TradeStation symbols/suggest: nothing begins with {question.symbol}")
         names = ("Name", "Category", "Exchange", "Description")
         rows = [tuple(str(one.get(name, "")) for name in names) for one in found]
-        return Answer(tuple(name.lower() for name in names), rows, f"{len(rows)} symbols")
+        return Answer(tuple(name.lower() for name in names), rows, f"{len(rows)} found")
 
     async def _market_hours(self, question: Question) -> Answer:
         hours = extras.market_hours(self._clock)
