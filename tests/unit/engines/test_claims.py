@@ -79,7 +79,7 @@ async def processes(database, *names):
         await asyncio.wait([each.task for each in made])
 
 
-async def until(condition, patience_s=10):
+async def until(condition, patience_s=60):
     async with asyncio.timeout(patience_s):
         while True:
             if condition():

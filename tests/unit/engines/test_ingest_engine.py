@@ -197,7 +197,7 @@ class Running:
             await asyncio.wait([self.task])
 
     async def until(self, condition):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while True:
                 if condition():
                     return
