@@ -37,15 +37,16 @@ def meter_of(settings: Settings, engine: str) -> Iterator[Meter]:
     meter.put("zerogex_build_info", 1, __version__, engine)
     with ExitStack() as stack:
         if settings.metrics_enabled:
-            _serve(stack, meter, settings.metrics_host, settings.metrics_port + PLACES[engine])
+            _serve(stack, meter, settings, engine)
         yield meter
 
 
-def _serve(stack: ExitStack, meter: Meter, host: str, port: int) -> None:
+def _serve(stack: ExitStack, meter: Meter, settings: Settings, engine: str) -> None:
     from zerogex.serving.metrics import metrics_server
 
+    host, port = settings.metrics_host, settings.metrics_port + PLACES[engine]
     try:
-        stack.enter_context(metrics_server(meter, host, port))
+        stack.enter_context(metrics_server(meter, host, port, engine))
     except OSError as error:
         log.error("metrics not served", extra={"host": host, "port": port, "error": str(error)})
     else:

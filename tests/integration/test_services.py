@@ -128,12 +128,15 @@ async def test_metrics_of_ingest_are_those_of_the_table_and_grow_with_what_is_st
             await manager.hear("READY=1")
             async with asyncio.timeout(PATIENCE_S), httpx2.AsyncClient(trust_env=False) as http:
                 url = f"http://127.0.0.2:{unused_tcp_port}/metrics"
+                text = (await http.get(url)).text
                 while (found := samples((await http.get(url)).text)).get("options_stored_total", 0) == 0:  # noqa: ASYNC110
                     await asyncio.sleep(0.1)
                 elsewhere = await http.get(url.removesuffix("metrics"))
             running.send_signal(signal.SIGTERM)
             assert (await ended(running))[0] == 0
     assert elsewhere.status_code == 404
+    for name in ("errors_total", "messages_rejected_total", "options_stored_total"):  # also before they first count
+        assert f"# TYPE {name} counter" in text
     promised = {"bars_stored_total", "options_stored_total", "greeks_calculated_total", "api_requests_total"}
     assert {name for name in promised if not found.get(name)} == set()
     assert {"iv_calculated_total", "buffer_size", "minute_lag_seconds", "feed_age_seconds", "spool_bytes"} <= set(found)

@@ -22,10 +22,11 @@ _BOUNDS = [*map(str, BUCKETS_S), "+Inf"]
 
 
 class MeterCollector(Collector):
-    """Every row of the table that this meter has a value for."""
+    """Every row of the table that this meter has a value for, and the names of those its engine may say later."""
 
-    def __init__(self, meter: Meter) -> None:
+    def __init__(self, meter: Meter, engine: str = "") -> None:
         self._meter = meter
+        self._engine = engine
 
     def collect(self) -> Iterable[Family]:
         """The values at this moment."""
@@ -43,7 +44,7 @@ class MeterCollector(Collector):
                 )
                 for labels, value in values.get(name, {}).items():
                     family.add_metric(labels, value)
-            if family.samples:
+            if family.samples or self._engine in metric.who.split():
                 yield family
 
 
@@ -59,10 +60,10 @@ class _Quiet(WSGIRequestHandler):
 
 
 @contextmanager
-def metrics_server(meter: Meter, host: str, port: int) -> Iterator[int]:
+def metrics_server(meter: Meter, host: str, port: int, engine: str = "") -> Iterator[int]:
     """Answer GET /metrics from a thread while the block lasts; gives the port.  Raises OSError where it is taken."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(MeterCollector(meter))
+    registry.register(MeterCollector(meter, engine))
     ProcessCollector(registry=registry)
     page = make_wsgi_app(registry)
 
