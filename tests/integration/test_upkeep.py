@@ -19,7 +19,7 @@ from zerogex.domain.gap import DataGap, GapReason
 from zerogex.engines.backfill_bars import fill_bars
 from zerogex.engines.gap_filler import GapFiller
 from zerogex.engines.quality_watch import QualityWatch
-from zerogex.engines.upkeep import Upkeep
+from zerogex.engines.upkeep import PACE_S, Upkeep
 from zerogex.errors import LockHeld
 from zerogex.ports import MinuteBatch
 from zerogex.simulator.config import SimulatorConfig
@@ -176,6 +176,7 @@ async def test_findings_are_written_without_anybody_asking(store) -> None:
 
 async def test_upkeep_lasts_as_long_as_the_work_beside_it(rig: Rig) -> None:
     upkeep = Upkeep(rig.market, rig.store, rig.clock, rig.config)
+    assert upkeep.gaps.config.delay_between_bars_s == PACE_S  # following keeps a part of the quota
     done = []
 
     async def work() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any
 
 from zerogex.clock import Clock
@@ -12,6 +13,8 @@ from zerogex.engines.gap_filler import GapFiller
 from zerogex.engines.quality_watch import QualityWatch
 from zerogex.ports import MarketData, Store
 
+PACE_S = 0.75  # between two requests for history: four fifths of the vendor's quota; the rest is for following
+
 
 class Upkeep:
     """Gap filling and the quality log of some underlyings."""
@@ -19,10 +22,9 @@ class Upkeep:
     def __init__(
         self, market: MarketData, store: Store, clock: Clock, config: BackfillConfig, *, before_start: bool = True
     ) -> None:
+        paced = replace(config, delay_between_bars_s=max(config.delay_between_bars_s, PACE_S))
         self.quality = QualityWatch(store, clock, config.underlyings, config.bucket_seconds)
-        self.gaps = GapFiller(
-            market, store, clock, config, before_start=before_start, on_filled=self.quality.look_again
-        )
+        self.gaps = GapFiller(market, store, clock, paced, before_start=before_start, on_filled=self.quality.look_again)
 
     async def beside(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Run until the work ends."""
