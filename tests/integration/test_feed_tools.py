@@ -181,7 +181,7 @@ def test_a_stream_prints_bars_and_quotes_within_eighty_columns(env: dict[str, st
     lines = done.stdout.splitlines()
     assert max(map(len, lines)) <= 80
     assert any(re.match(r"\d\d:\d\d:\d\d SPY 261120[CP]\d+ +[\d.]+ +[\d.]+", line) for line in lines)
-    assert "SIMULATED SPY: 1 chains" in done.stderr
+    assert "SIMULATED SPY: 1 expiration, 8 contracts" in done.stderr
 
 
 def test_a_stream_as_ndjson_has_numbers_and_utc_times(env: dict[str, str]) -> None:

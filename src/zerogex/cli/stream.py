@@ -72,10 +72,10 @@ async def _stream(loaded: Loaded, output: Output, most: int | None) -> None:
             for window in await _windows(market, clock, symbol, settings.stream_expirations, distance)
         ]
         contracts = sum(len(window.contracts) for window in windows)
+        dates = "1 expiration" if len(windows) == 1 else f"{len(windows)} expirations"
         mark = "SIMULATED " if clock.simulated else ""
         typer.echo(
-            f"zerogex: {mark}{', '.join(settings.underlyings)}: {len(windows)} expirations, {contracts} contracts; "
-            "Ctrl-C stops",
+            f"zerogex: {mark}{', '.join(settings.underlyings)}: {dates}, {contracts} contracts; Ctrl-C stops",
             err=True,
         )
         await _listen(market, settings.underlyings, windows, printer)
