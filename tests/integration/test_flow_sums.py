@@ -220,6 +220,22 @@ def test_sums_that_are_missing_or_rest_on_another_minute_are_computed_when_asked
     assert views(database) == true
 
 
+@pytest.mark.parametrize("view", VIEWS)
+def test_only_the_minutes_asked_for_are_computed(
+    database: DatabaseConfig, session: list[MinuteBatch], view: str
+) -> None:
+    write(database, session)
+    ask(database, "DELETE FROM flow_totals WHERE timestamp <> %s RETURNING 1", OPEN + MINUTE)
+    day = f"SELECT count(*) FROM {view} WHERE underlying = 'SPX' AND trading_day = %s AND timestamp >= %s"
+    with psycopg.connect(**database.parameters()) as connection:
+        connection.execute("SET track_functions = 'all'")
+        connection.execute(day, [OPEN.date(), OPEN + 3 * MINUTE])  # type: ignore[arg-type]
+        calls = connection.execute(
+            "SELECT calls FROM pg_stat_xact_user_functions WHERE funcname = 'flow_of_minute'"
+        ).fetchone()
+    assert calls == (3,)  # 09:33, 09:40 and 09:41
+
+
 def test_summing_anew_gives_what_was_summed_with_each_minute(
     database: DatabaseConfig, session: list[MinuteBatch]
 ) -> None:

@@ -42,7 +42,9 @@ class DatabaseConfig:
             "sslmode": self.sslmode,
             "connect_timeout": max(2, round(self.connect_timeout_s)),
             "application_name": (application or self.application)[:63],
-            "options": f"-c timezone=UTC -c statement_timeout={timeout_ms} -c lock_timeout={timeout_ms} {_NOTICED}",
+            # no question of ours is long enough for compiling it (jit) to pay
+            "options": f"-c timezone=UTC -c jit=off -c statement_timeout={timeout_ms} "
+            f"-c lock_timeout={timeout_ms} {_NOTICED}",
             # a peer that vanished is noticed within about half a minute, not after two hours
             "keepalives_idle": 10,
             "keepalives_interval": 5,

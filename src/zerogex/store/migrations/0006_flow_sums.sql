@@ -298,63 +298,63 @@ BEGIN
 END
 $$;
 
+-- Each view takes a minute's rows from the tables where it is summed, and computes them where it is not.
 CREATE OR REPLACE VIEW flow_by_type AS
-SELECT underlying, timestamp, trading_day, spot, call_volume, put_volume, call_premium, put_premium, put_call_ratio,
-       net_flow, confidence, unplaced_volume, sentiment(net_flow, call_premium + put_premium, confidence) AS sentiment
-FROM (
-    SELECT sums.* FROM flow_minutes AS minute JOIN flow_totals AS sums USING (underlying, trading_day, timestamp)
-    WHERE minute.summed
+SELECT minute.underlying, minute.timestamp, minute.trading_day, sums.spot, call_volume, put_volume, call_premium,
+       put_premium, put_call_ratio, net_flow, confidence, unplaced_volume,
+       sentiment(net_flow, call_premium + put_premium, confidence) AS sentiment
+FROM flow_minutes AS minute CROSS JOIN LATERAL (
+    SELECT kept.* FROM flow_totals AS kept
+    WHERE minute.summed AND kept.underlying = minute.underlying AND kept.trading_day = minute.trading_day
+      AND kept.timestamp = minute.timestamp
     UNION ALL
-    SELECT sums.* FROM flow_minutes AS minute
-    CROSS JOIN LATERAL flow_of_minute(minute.underlying, minute.timestamp) AS computed
-    CROSS JOIN LATERAL unnest(computed.totals) AS sums
+    SELECT computed.* FROM flow_of_minute(minute.underlying, minute.timestamp) AS found, unnest(found.totals) AS computed
     WHERE NOT minute.summed
-) AS flow
+) AS sums
 WHERE contracts_traded > 0;
 
 CREATE OR REPLACE VIEW flow_by_strike AS
-SELECT underlying, timestamp, trading_day, strike, spot, call_volume, put_volume, call_premium, put_premium, net_flow,
-       confidence, average_iv, average_delta, average_gamma, average_theta, average_vega
-FROM (
-    SELECT sums.* FROM flow_minutes AS minute JOIN flow_strikes AS sums USING (underlying, trading_day, timestamp)
-    WHERE minute.summed
+SELECT minute.underlying, minute.timestamp, minute.trading_day, strike, sums.spot, call_volume, put_volume,
+       call_premium, put_premium, net_flow, confidence, average_iv, average_delta, average_gamma, average_theta,
+       average_vega
+FROM flow_minutes AS minute CROSS JOIN LATERAL (
+    SELECT kept.* FROM flow_strikes AS kept
+    WHERE minute.summed AND kept.underlying = minute.underlying AND kept.trading_day = minute.trading_day
+      AND kept.timestamp = minute.timestamp
     UNION ALL
-    SELECT sums.* FROM flow_minutes AS minute
-    CROSS JOIN LATERAL flow_of_minute(minute.underlying, minute.timestamp) AS computed
-    CROSS JOIN LATERAL unnest(computed.strikes) AS sums
+    SELECT computed.* FROM flow_of_minute(minute.underlying, minute.timestamp) AS found, unnest(found.strikes) AS computed
     WHERE NOT minute.summed
-) AS flow;
+) AS sums;
 
 CREATE OR REPLACE VIEW flow_by_expiration AS
-SELECT underlying, timestamp, trading_day, expiration, expiration - trading_day(timestamp) AS dte, call_volume, put_volume,
-       call_premium, put_premium, net_flow, confidence, average_iv, average_theta
-FROM (
-    SELECT sums.* FROM flow_minutes AS minute JOIN flow_expirations AS sums USING (underlying, trading_day, timestamp)
-    WHERE minute.summed
+SELECT minute.underlying, minute.timestamp, minute.trading_day, expiration,
+       expiration - trading_day(minute.timestamp) AS dte, call_volume, put_volume, call_premium, put_premium, net_flow,
+       confidence, average_iv, average_theta
+FROM flow_minutes AS minute CROSS JOIN LATERAL (
+    SELECT kept.* FROM flow_expirations AS kept
+    WHERE minute.summed AND kept.underlying = minute.underlying AND kept.trading_day = minute.trading_day
+      AND kept.timestamp = minute.timestamp
     UNION ALL
-    SELECT sums.* FROM flow_minutes AS minute
-    CROSS JOIN LATERAL flow_of_minute(minute.underlying, minute.timestamp) AS computed
-    CROSS JOIN LATERAL unnest(computed.expirations) AS sums
+    SELECT computed.* FROM flow_of_minute(minute.underlying, minute.timestamp) AS found, unnest(found.expirations) AS computed
     WHERE NOT minute.summed
-) AS flow;
+) AS sums;
 
 -- Prints worth a second look.
 CREATE OR REPLACE VIEW flow_smart_money AS
-SELECT underlying, timestamp, trading_day, spot, option_symbol, expiration, strike, option_type, volume, premium,
-       open_interest, last, implied_volatility, delta, typical_volume,
+SELECT minute.underlying, minute.timestamp, minute.trading_day, sums.spot, option_symbol, expiration, strike,
+       option_type, volume, premium, open_interest, last, implied_volatility, delta, typical_volume,
        CASE WHEN volume >= 500 THEN 500 WHEN volume >= 200 THEN 200 WHEN volume >= 100 THEN 100 END AS block,
        CASE WHEN implied_volatility > 1.0 THEN 100 WHEN implied_volatility > 0.6 THEN 60
             WHEN implied_volatility > 0.4 THEN 40 END AS high_iv_pct,
        deep_otm, unusual_score, direction, confidence
-FROM (
-    SELECT sums.* FROM flow_minutes AS minute JOIN flow_prints AS sums USING (underlying, trading_day, timestamp)
-    WHERE minute.summed
+FROM flow_minutes AS minute CROSS JOIN LATERAL (
+    SELECT kept.* FROM flow_prints AS kept
+    WHERE minute.summed AND kept.underlying = minute.underlying AND kept.trading_day = minute.trading_day
+      AND kept.timestamp = minute.timestamp
     UNION ALL
-    SELECT sums.* FROM flow_minutes AS minute
-    CROSS JOIN LATERAL flow_of_minute(minute.underlying, minute.timestamp) AS computed
-    CROSS JOIN LATERAL unnest(computed.prints) AS sums
+    SELECT computed.* FROM flow_of_minute(minute.underlying, minute.timestamp) AS found, unnest(found.prints) AS computed
     WHERE NOT minute.summed
-) AS flow;
+) AS sums;
 
 -- The newest minutes of a day (NULL: the newest day), of one underlying or (NULL) of each: where a question about flow
 -- looks.  One index probe an underlying, however long its history.
