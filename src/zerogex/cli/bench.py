@@ -16,7 +16,7 @@ from zerogex import __version__
 from zerogex.cli.output import Output, emit
 from zerogex.cli.process import say_if_compiling
 
-PARTS = ("kernels", "analysis", "feed", "latency", "store")
+PARTS = ("kernels", "analysis", "feed", "latency", "store", "history")
 COLUMNS = ("name", "median", "best", "p99", "unit", "target", "reached", "ratio", "note")
 
 
@@ -42,7 +42,7 @@ def bench(
 
 def measure(parts: list[str], repetitions: int) -> dict[str, Any]:
     """The measured rows with the machine and the date, ready for JSON."""
-    from zerogex.cli.benchmarks import flows, kernels, storage
+    from zerogex.cli.benchmarks import flows, history, kernels, storage
     from zerogex.cli.benchmarks.measure import against, yardstick
 
     work = {
@@ -51,6 +51,7 @@ def measure(parts: list[str], repetitions: int) -> dict[str, Any]:
         "feed": flows.feed,
         "latency": storage.latency,
         "store": storage.measure,
+        "history": history.measure,
     }
     rows = []
     for part in parts:

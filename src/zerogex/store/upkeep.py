@@ -185,6 +185,8 @@ def refresh_views(config: DatabaseConfig) -> Iterator[tuple[str, datetime]]:
         for underlying, timestamp in orphans + stored:
             connection.execute(statement("sum_flow_of_minute"), {"underlying": underlying, "timestamp": timestamp})
             yield underlying, timestamp
+        for table in _FLOW:
+            connection.execute(sql.SQL(statement("vacuum")).format(table=sql.Identifier(table)))
 
 
 def refresh_materialized_views(config: DatabaseConfig) -> list[str]:
