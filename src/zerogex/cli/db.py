@@ -175,7 +175,7 @@ def vacuum() -> None:
 
 @app.command("refresh-views")
 def refresh_views() -> None:
-    """Sum the flow of all stored minutes anew.  Also refreshes the materialized views you made.
+    """Sum the flow of all stored minutes anew; refresh materialized views you made.
 
     Needed once after a migration that brought sums, and after option_chains was changed by hand.
     """
