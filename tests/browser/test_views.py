@@ -330,3 +330,37 @@ def test_a_past_that_the_address_cannot_mean_is_left_out(market: Served, visit: 
     expect(spot(visited.page)).to_have_text("690.50")
     assert "%3C" not in visited.page.url.replace("time=%3Cb%3E", "")
     assert visited.complaints == []
+
+
+def test_what_is_drawn_is_neither_more_nor_less_than_there_is_to_see(market: Served, visit: Callable[..., Any]) -> None:
+    page = visit(market.address).page
+    ask = "async ([file, name, values]) => (await import(`/assets/${file}`))[name](...values)"
+    for value, text in (
+        (5e9, "$5 bn"),
+        (-2.5e6, "−$2.5 m"),
+        (0, "$0"),
+        (1e3, "$1 k"),
+        (1.05e9, "$1.05 bn"),
+        (100, "$100"),
+    ):
+        assert page.evaluate(ask, ["format.js", "tick", [value]]) == text
+    for left, right in (
+        ([-3.0, 0.15], [-2.0, 5.0]),
+        ([1.0, 2.0], [3.0]),
+        ([-1.0], [-2.0]),
+        ([-1.0], [2.0]),
+        ([0.0], [1.0]),
+    ):
+        ranges = page.evaluate(ask, ["pieces/flow.js", "sharedZero", [left, right]])
+        heights = [-each["min"] / (each["max"] - each["min"]) for each in ranges]
+        assert heights[0] == pytest.approx(heights[1])
+        for each, values in zip(ranges, (left, right), strict=True):
+            assert each["min"] <= min(values) <= max(values) <= each["max"]
+    rows = [{"call_premium": premium, "put_premium": 0} for premium in (1, 0, 400, 300, 300, 2)]
+    assert page.evaluate(ask, ["pieces/flow.js", "busy", [rows]]) == rows[2:5]
+    spots = list(range(50, 151))
+    curve = [max(0, 20 - abs(spot - 100)) for spot in spots]
+    low, high = page.evaluate(ask, ["charts/profile.js", "worthDrawing", [spots, curve, [100, 140]]])
+    assert 70 < low < 82
+    assert 140 <= high < 150
+    assert page.evaluate(ask, ["charts/profile.js", "worthDrawing", [spots, [0] * len(spots), [100]]]) == [50, 150]
