@@ -164,8 +164,8 @@ class Rig:
     def ledger(self) -> dict[str, Any]:
         """The simulator's ledger, told how far each stream was read."""
         book = self.simulator.exchange.ledger
-        for number, size in self.market.read.of_stream.items():
-            book.read(number, size)
+        for number in range(1, book.next_number):  # an answer that never reached us was read to no byte
+            book.read(number, self.market.read.of_stream.get(number, 0))
         return book.as_fields()
 
     @property

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from faults.checks import check_all, check_conservation, declared
+from faults.checks import check_all, declared
 from faults.rig import IMPATIENT, MINUTE, rig, until
 from zerogex.store.config import DatabaseConfig
 
@@ -166,26 +165,6 @@ async def test_a_server_that_closes_what_is_over_its_cap_is_polled(
         await run.stored(4)
         await check_all(run, new_database)
         assert run.counts["polled"] > 0
-
-
-async def test_one_silent_contract_is_seen(database: DatabaseConfig, tmp_path: Path, seed: int) -> None:
-    """F14: its row keeps the time it was last heard of, and the others go on."""
-    async with rig(database, tmp_path / "spool", seed=seed) as run:
-        await run.stored(1)
-        chain = run.store.minute_chain("SPY")
-        assert chain is not None
-        silent = str(chain.symbol[len(chain) // 2])
-        run.switch(mute=[silent])
-        muted_at = run.clock.now()
-        await run.stored(3)
-        run.calm()
-        await run.quiet()
-        check_conservation(run)
-        after = run.store.minute_chain("SPY")
-        assert after is not None
-        heard = dict(zip(after.symbol.tolist(), after.event_time.tolist(), strict=True))
-        assert heard[silent] <= (muted_at + timedelta(seconds=60)).timestamp()
-        assert max(heard.values()) > heard[silent]
 
 
 async def test_the_law_holds_to_zero_where_we_close_what_still_speaks(

@@ -81,4 +81,5 @@ async def test_a_contract_that_its_stream_forgets_is_found_declared_and_opened_a
         assert one.audit.watch.found == 1
         assert len(run.ledger["streams"]) == opened + 1, "no storm"
         await run.quiet()
+        await run.stop()
         check_conservation(run)
