@@ -28,7 +28,7 @@ from zerogex.store import upkeep
 from zerogex.store.config import DatabaseConfig
 from zerogex.store.embedded import EmbeddedServer
 from zerogex.store.postgres import PostgresStore
-from zerogex.store.sql import queries
+from zerogex.store.sql import queries, statement
 
 MakeChain = Callable[..., OptionChain]
 Run = Callable[..., Result]
@@ -344,13 +344,24 @@ def test_clearing_saves_a_dump_that_can_be_restored_first(
     (dump,) = (Path(environment["ZEROGEX_HOME"]) / "dumps").iterdir()
     assert str(dump) in result.stderr
     assert dump.stat().st_mode & 0o077 == 0
-    assert [count(database, table) for table in upkeep.TABLES[upkeep.Part.DATA]] == [0] * 12
+    assert {table: count(database, table) for table in upkeep.TABLES[upkeep.Part.DATA]} == dict.fromkeys(
+        upkeep.TABLES[upkeep.Part.DATA], 0
+    )
     assert count(database, "feed_state") == 1
     if dump.suffix == ".dump":
         fresh = postgres_server.config(f"{database.dbname}_restored")
         restore = [postgres_server.binaries / "pg_restore", "--no-owner", f"--dbname={fresh.dbname}", dump]
         subprocess.run(restore, check=True, env=upkeep.libpq_environment(fresh), capture_output=True)
         assert count(fresh, "option_chains") == 7 * 160
+
+
+KEPT = {"api_keys", "feed_state", "schema_migrations", "vendor_requests", "writers"}  # no market data
+
+
+def test_every_table_is_either_cleared_or_kept_on_purpose(database: DatabaseConfig) -> None:
+    with psycopg.connect(**database.parameters()) as connection:
+        tables = {name for (name,) in connection.execute(statement("tables"))}
+    assert tables - set(upkeep.TABLES[upkeep.Part.DATA]) <= KEPT
 
 
 def test_clearing_a_part_leaves_the_rest(zerogex: Run, filled: PostgresStore, database: DatabaseConfig) -> None:
