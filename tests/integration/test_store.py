@@ -17,6 +17,7 @@ from zerogex.domain.chain import COLUMNS, OptionChain
 from zerogex.errors import OriginConflict, SchemaBehind, StoreError, StoreUnavailable
 from zerogex.feed_clock import FeedClock
 from zerogex.ports import FeedState, MinuteBatch, Notice
+from zerogex.store import binary_copy as wire
 from zerogex.store.config import DatabaseConfig
 from zerogex.store.postgres import PostgresStore
 
@@ -42,6 +43,25 @@ def batch(chain: OptionChain | None, *bars: MinuteBar, timestamp: datetime = MIN
 def rows(database: DatabaseConfig, query: str) -> list[tuple]:
     with psycopg.connect(**database.parameters()) as connection:
         return connection.execute(query).fetchall()
+
+
+def test_prices_arrive_as_the_server_itself_would_round_them(database: DatabaseConfig) -> None:
+    random = np.random.default_rng(5)
+    whole = random.integers(0, 10**8, 4000) / 100.0
+    halves = [float(f"{n}.{m:04d}5") for n, m in random.integers(0, 10**4, (4000, 2))]
+    named = [0.0, 0.01, 0.0001, 0.00005, 0.00004999, 1.0, 9999.0, 10000.0, 9999.99995, 99_999_999.0, 12345678.9, np.nan]
+    values = np.concatenate([named, whole, random.uniform(0, 1000, 4000), halves, 10 ** random.uniform(-5, 7.9, 4000)])
+    layout = wire.Layout({"value": wire.FLOAT8, "price": wire.PRICE})
+    with psycopg.connect(**database.parameters()) as connection:
+        connection.execute("CREATE TEMP TABLE sent (value float8, price numeric(12,4))")
+        with connection.cursor().copy("COPY sent FROM STDIN (FORMAT binary)") as copy:
+            copy.write(layout.encode({"value": values, "price": wire.prices(values)}))
+        (count,) = connection.execute("SELECT count(*) FROM sent").fetchone() or (0,)
+        other = connection.execute(
+            "SELECT value, price FROM sent WHERE price IS DISTINCT FROM value::numeric(12,4)"
+        ).fetchall()
+    assert count == len(values)
+    assert other == []
 
 
 def fingerprint(database: DatabaseConfig) -> dict[str, str]:

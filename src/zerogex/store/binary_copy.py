@@ -28,6 +28,11 @@ _UNIX_TO_POSTGRES_DAYS = 10_957
 FLOAT8, INT8, INT4, INT2, BOOL, DATE, TIMESTAMPTZ = ">f8", ">i8", ">i4", ">i2", "u1", ">i4", ">i8"
 
 
+# a price as NUMERIC(12,4): three digits of base 10,000 behind a header of four numbers
+PRICE = "(7,)>i2"
+_PRICE_NAN = np.uint16(0xC000).astype(np.int16)
+
+
 def text(width: int) -> str:
     """Text padded to a width of ASCII characters."""
     return f"S{width}"
@@ -79,6 +84,22 @@ class Layout:
         if other_count or any(np.any(rows[f"{name}#"] != self.dtype[name].itemsize) for name in self.names):
             raise ValueError(f"rows from {source} have a field of another width than expected")
         return {name: rows[name].astype(rows[name].dtype.newbyteorder("=")) for name in self.names}
+
+
+def prices(values: NDArray[np.float64]) -> NDArray[np.int16]:
+    """Prices from 0 to 99,999,999 or NaN as the fields of NUMERIC(12,4), rounded to a ten-thousandth.
+
+    PostgreSQL's own cast goes by way of text: with four prices a row it took a sixth of storing a minute.
+    Source  numeric_recv in src/backend/utils/adt/numeric.c: count of digits, weight, sign, scale, digits.
+    """
+    missing = np.isnan(values)
+    # two units in the last place up: a decimal ending in a half is a double just below it about as often as above
+    units = np.floor(np.where(missing, 0.0, values) * (1 + 2 * np.finfo(float).eps) * 1e4 + 0.5).astype(np.int64)
+    fields = np.empty((len(values), 7), np.int16)
+    fields[:, 0], fields[:, 1], fields[:, 3] = 3, 1, 4
+    fields[:, 2] = np.where(missing, _PRICE_NAN, 0)
+    fields[:, 4], fields[:, 5], fields[:, 6] = units // 10**8, units // 10**4 % 10**4, units % 10**4
+    return fields
 
 
 def timestamps(seconds: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -20,38 +20,39 @@ PRICE_MAX = 99_999_999.0  # NUMERIC(12,4) holds eight digits before the point
 TIME_MIN, TIME_MAX = 0.0, 32_503_680_000.0  # 1970…3000 in Unix seconds
 SYMBOL_WIDTH, ROOT_WIDTH = 32, 8
 
-LAYOUT = wire.Layout(
-    {
-        "symbol": wire.text(SYMBOL_WIDTH),
-        "root": wire.text(ROOT_WIDTH),
-        "expiration": wire.DATE,
-        "strike": wire.FLOAT8,
-        "is_call": wire.BOOL,
-        "multiplier": wire.INT4,
-        "settlement": wire.TIMESTAMPTZ,
-        "bid": wire.FLOAT8,
-        "ask": wire.FLOAT8,
-        "last": wire.FLOAT8,
-        "volume": wire.INT8,
-        "open_interest": wire.INT8,
-        "iv": wire.FLOAT8,
-        "iv_source": wire.INT2,
-        "iv_status": wire.INT2,
-        "delta": wire.FLOAT8,
-        "gamma": wire.FLOAT8,
-        "theta": wire.FLOAT8,
-        "vega": wire.FLOAT8,
-        "forward": wire.FLOAT8,
-        "rate": wire.FLOAT8,
-        "event_time": wire.TIMESTAMPTZ,
-        "received_time": wire.TIMESTAMPTZ,
-    }
-)
+_FIELDS = {
+    "symbol": wire.text(SYMBOL_WIDTH),
+    "root": wire.text(ROOT_WIDTH),
+    "expiration": wire.DATE,
+    "strike": wire.FLOAT8,
+    "is_call": wire.BOOL,
+    "multiplier": wire.INT4,
+    "settlement": wire.TIMESTAMPTZ,
+    "bid": wire.FLOAT8,
+    "ask": wire.FLOAT8,
+    "last": wire.FLOAT8,
+    "volume": wire.INT8,
+    "open_interest": wire.INT8,
+    "iv": wire.FLOAT8,
+    "iv_source": wire.INT2,
+    "iv_status": wire.INT2,
+    "delta": wire.FLOAT8,
+    "gamma": wire.FLOAT8,
+    "theta": wire.FLOAT8,
+    "vega": wire.FLOAT8,
+    "forward": wire.FLOAT8,
+    "rate": wire.FLOAT8,
+    "event_time": wire.TIMESTAMPTZ,
+    "received_time": wire.TIMESTAMPTZ,
+}
 _TEXTS = ("symbol", "root")
 _TIMES = ("settlement", "event_time", "received_time")
 _QUOTES = ("bid", "ask", "last")
+_PRICES = ("strike", *_QUOTES)
 _DERIVED = ("iv", "delta", "gamma", "theta", "vega", "forward", "rate")
 _NEVER_NEGATIVE = ("iv", "forward")
+LAYOUT = wire.Layout(_FIELDS)  # as chains come back
+STAGED = wire.Layout({**_FIELDS, **dict.fromkeys(_PRICES, wire.PRICE)})  # as they go in
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,8 +97,10 @@ def encode(chain: OptionChain) -> ChainRows:
         columns[name] = np.where(unusable, np.nan, column)
     for name in _TIMES:
         columns[name] = wire.timestamps(columns[name])
+    for name in _PRICES:
+        columns[name] = wire.prices(columns[name])
     columns["expiration"] = wire.dates(columns["expiration"])
-    return ChainRows(LAYOUT.encode(columns), len(rows), rejected, blanked)
+    return ChainRows(STAGED.encode(columns), len(rows), rejected, blanked)
 
 
 def decode(header: ChainHeader, records: bytes) -> OptionChain:

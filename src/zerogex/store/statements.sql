@@ -176,8 +176,8 @@ RETURNING batch_id
 -- stage_options --
 -- Where a session's COPY lands: numbers with NaN for "no value", text padded with spaces.
 CREATE TEMP TABLE IF NOT EXISTS incoming_options (
-    symbol text, root text, expiration date, strike float8, is_call bool, multiplier int4, settlement timestamptz,
-    bid float8, ask float8, last float8, volume int8, open_interest int8, iv float8, iv_source int2, iv_status int2,
+    symbol text, root text, expiration date, strike numeric(12,4), is_call bool, multiplier int4,
+    settlement timestamptz, bid numeric(12,4), ask numeric(12,4), last numeric(12,4), volume int8, open_interest int8, iv float8, iv_source int2, iv_status int2,
     delta float8, gamma float8, theta float8, vega float8, forward float8, rate float8,
     event_time timestamptz, received_time timestamptz
 ) ON COMMIT DELETE ROWS
@@ -192,9 +192,9 @@ INSERT INTO option_chains AS old (
     option_symbol, timestamp, underlying, root, expiration, strike, option_type, multiplier, settlement,
     bid, ask, last, volume, open_interest, implied_volatility, iv_source, iv_status, delta, gamma, theta, vega,
     forward, rate, event_time, received_time)
-SELECT rtrim(symbol), %(timestamp)s, %(underlying)s, rtrim(root), expiration, strike::numeric(12,4),
+SELECT rtrim(symbol), %(timestamp)s, %(underlying)s, rtrim(root), expiration, strike,
        CASE WHEN is_call THEN 'C' ELSE 'P' END, multiplier, settlement,
-       nullif(bid, 'NaN')::numeric(12,4), nullif(ask, 'NaN')::numeric(12,4), nullif(last, 'NaN')::numeric(12,4),
+       nullif(bid, 'NaN'), nullif(ask, 'NaN'), nullif(last, 'NaN'),
        volume, open_interest, nullif(iv, 'NaN'),
        CASE iv_source
            WHEN 1 THEN 'api'::iv_source
@@ -287,9 +287,9 @@ INSERT INTO option_latest AS old (
     option_symbol, timestamp, underlying, root, expiration, strike, option_type, multiplier, settlement,
     bid, ask, last, volume, open_interest, implied_volatility, iv_source, iv_status, delta, gamma, theta, vega,
     forward, rate, event_time, received_time)
-SELECT rtrim(symbol), %(timestamp)s, %(underlying)s, rtrim(root), expiration, strike::numeric(12,4),
+SELECT rtrim(symbol), %(timestamp)s, %(underlying)s, rtrim(root), expiration, strike,
        CASE WHEN is_call THEN 'C' ELSE 'P' END, multiplier, settlement,
-       nullif(bid, 'NaN')::numeric(12,4), nullif(ask, 'NaN')::numeric(12,4), nullif(last, 'NaN')::numeric(12,4),
+       nullif(bid, 'NaN'), nullif(ask, 'NaN'), nullif(last, 'NaN'),
        volume, open_interest, nullif(iv, 'NaN'),
        CASE iv_source
            WHEN 1 THEN 'api'::iv_source
