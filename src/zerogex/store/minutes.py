@@ -80,12 +80,12 @@ def storable_bars(bars: Sequence[MinuteBar]) -> list[dict[str, Any]]:
     return sorted(kept.values(), key=lambda bar: (bar["symbol"], bar["timestamp"]))
 
 
-def write_bars(connection: Connection, bars: list[dict[str, Any]], name: str = "upsert_bar") -> None:
-    """Upsert bars within the caller's transaction."""
+def write_bars(connection: Connection, bars: list[dict[str, Any]], *, fuller: bool = False) -> None:
+    """Upsert bars within the caller's transaction; `fuller`: only where they say more than what is stored."""
     if not bars:
         return
     with connection.cursor() as cursor:
-        cursor.executemany(statement(name), bars)
+        cursor.executemany(statement("upsert_fuller_bar") if fuller else statement("upsert_bar"), bars)
 
 
 def write_batch(
@@ -121,7 +121,7 @@ def write_batch(
             return False
         if rows is not None and header is not None:
             _write_chain(connection, rows, header, key, on_step)
-        write_bars(connection, bars, "upsert_fuller_bar" if fuller else "upsert_bar")
+        write_bars(connection, bars, fuller=fuller)
         _record_metrics(connection, batch, named)
         _declare_gaps(connection, batch)
         connection.execute(statement("notify"), {"payload": payload("minute", batch.underlying)})

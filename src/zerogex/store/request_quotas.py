@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, LiteralString
 
 from zerogex.ports import Turn
 from zerogex.store.connections import Connection
@@ -32,15 +32,15 @@ class RequestQuotaTable:
 
     def settle(self, account: str, resource: str, granted_at: datetime) -> None:
         """The answer of a granted request is there."""
-        self._write("settle_request", account=account, resource=resource, granted_at=granted_at)
+        self._write(statement("settle_request"), account=account, resource=resource, granted_at=granted_at)
 
     def ban(self, account: str, resource: str, seconds: float) -> None:
         """Nobody of the account asks for this resource before that."""
-        self._write("ban_requests", account=account, resource=resource, seconds=seconds)
+        self._write(statement("ban_requests"), account=account, resource=resource, seconds=seconds)
 
-    def _write(self, name: str, **named: Any) -> None:
+    def _write(self, text: LiteralString, **named: Any) -> None:
         def write(connection: Connection) -> None:
             with connection.transaction():
-                connection.execute(statement(name), named)
+                connection.execute(text, named)
 
         self._do(write)
