@@ -175,9 +175,10 @@ def vacuum() -> None:
 
 @app.command("refresh-views")
 def refresh_views() -> None:
-    """Sum the flow of all stored minutes anew; refresh materialized views you made.
+    """Sum the flow of the stored minutes anew.
 
     Needed once after a migration that brought sums, and after option_chains was changed by hand.
+    Materialized views of your own are refreshed, too.
     """
     from zerogex.domain.calendar import trading_date
     from zerogex.store import upkeep
