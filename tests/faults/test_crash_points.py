@@ -9,6 +9,7 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import timedelta
@@ -41,7 +42,12 @@ async def test_ingest_killed_anywhere_goes_on_where_it_was(
         spool = tmp_path / "home" / "spool" / database.dbname
         left = shutil.copytree(spool, tmp_path / "left")
         killed_at = market.clock.now()
+        began = time.monotonic()
         async with Ingest(market, database, tmp_path / "home") as second:
+            await chain_beyond(database, "SPY", killed_at)
+            sys.stdout.write(
+                f"{point}: the first minute after a start was stored in {time.monotonic() - began:.1f} s\n"
+            )
             await chain_beyond(database, "SPY", killed_at, 2)
             end = market.clock.now() - timedelta(minutes=2)
             await market.settled(database, ["SPY"], end)

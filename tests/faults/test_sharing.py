@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import sys
+import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -46,9 +48,12 @@ async def test_processes_share_a_watch_list_and_a_killed_ones_part_is_taken_over
             one.process.send_signal(signal.SIGKILL)
             await one.ended()
             killed_at = market.clock.now()
+            began = time.monotonic()
             await until(lambda: held_by(database, two) == [3])
+            claimed = time.monotonic() - began
             for underlying in lost:
-                await chain_beyond(database, underlying, killed_at, 2)
+                await chain_beyond(database, underlying, killed_at)
+            sys.stdout.write(f"claimed in {claimed:.1f} s, a minute stored in {time.monotonic() - began:.1f} s\n")
             async with Ingest(market, database, tmp_path / "a", "--standby", **SHARED) as again:
                 await until(lambda: held_by(database, two, again) == [2, 1])
                 end = market.clock.now() - timedelta(minutes=3)
