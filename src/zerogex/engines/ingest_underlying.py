@@ -16,7 +16,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
-from contextlib import aclosing, suppress
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -32,10 +32,11 @@ from zerogex.domain.contract import OptionContract
 from zerogex.domain.quote import OptionQuote, UnderlyingQuote
 from zerogex.engines.bar_mender import BarMender
 from zerogex.engines.contract_audit import ContractAudit
-from zerogex.engines.follow import ChainFollower, StreamBudget, poll_pause
+from zerogex.engines.follow import ChainFollower, StreamBudget
+from zerogex.engines.follow_bars import BarFollower
 from zerogex.engines.ingest_config import IngestConfig
 from zerogex.engines.ingest_diary import Diary
-from zerogex.engines.patience import passes, pause_s
+from zerogex.engines.patience import passes
 from zerogex.engines.threads import Backoff, in_thread
 from zerogex.errors import BadPayload, ProviderError, RateLimited, StoreUnavailable, Unavailable
 from zerogex.pipeline.bar_book import day_start
@@ -57,8 +58,6 @@ _LATEST_FLOOR_REAL_S = 0.25
 _MINUTES_FIRST_REAL_S = 2.0  # the page waits no longer than this for a slow minute
 _LOOK_REAL_S = 0.01
 _REJECTED_EVERY_REAL_S = 60.0
-_MEND_EVERY_S = 30.0  # market seconds
-_MEND_FLOOR_REAL_S = 0.5
 _GRACE_REAL_S = 0.25  # what a fast simulated minute gets at least
 
 Event = UnderlyingBar | UnderlyingQuote | Sequence[OptionQuote]
@@ -98,6 +97,9 @@ class UnderlyingIngest:
             deliver=self._receive_quotes, declare=self.gaps.note, passes=self._passes,
         )  # fmt: skip
         self._inbox: asyncio.Queue[Event | None] = asyncio.Queue(_INBOX_MAX)
+        self.bars = BarFollower(
+            underlying, market, clock, config, self.mender, deliver=self._inbox.put, passes=self._passes
+        )
         self._closed: deque[ClosedMinute] = deque()  # out of the builder, on their way to the outbox
         self._outbox: asyncio.Queue[ClosedMinute] = asyncio.Queue(_OUTBOX_MAX)
         self._writing: ClosedMinute | None = None
@@ -119,7 +121,7 @@ class UnderlyingIngest:
             await self._drain()
 
     def _work(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
-        streamed = (self._bars, self.follower.run, self._mend, self.audit.run)
+        streamed = (self.bars.run, self.bars.mend, self.follower.run, self.audit.run)
         return (*streamed, self._merge, self._tick, self._write, self._latest)
 
     def buffers(self) -> dict[str, int]:
@@ -201,60 +203,8 @@ class UnderlyingIngest:
 
     # -- the feed --------------------------------------------------------------------------------
 
-    async def _bars(self) -> None:
-        backoff = Backoff()
-        while True:
-            try:
-                if self.config.push:
-                    await self._stream_bars(backoff)
-                else:
-                    await self._poll_bars()
-                    backoff.reset()
-                    continue
-                await backoff.pause()
-            except ProviderError as error:
-                if not self._passes(error):
-                    raise
-                log.warning("bars interrupted", extra={"underlying": self.underlying, "error": str(error)})
-                await backoff.pause(pause_s(error))
-
     def _passes(self, error: ProviderError) -> bool:
         return passes(error, heard=self.heard_at is not None)
-
-    async def _stream_bars(self, backoff: Backoff) -> None:
-        async with aclosing(self.market.follow_bars(self.underlying)) as bars:  # type: ignore[type-var]
-            async for bar in bars:
-                backoff.reset()
-                await self._inbox.put(bar)
-
-    async def _poll_bars(self) -> None:
-        now = self.clock.now()
-        for quote in await self.market.quotes([self.underlying]):
-            await self._inbox.put(quote)
-        recent = minute_of(now) - timedelta(minutes=2)
-        for bar in await self.market.bars(self.underlying, recent, now + timedelta(minutes=1)):
-            await self._inbox.put(bar)
-        await poll_pause(self.clock, self.config)
-
-    async def _mend(self) -> None:
-        """Ask again for minutes whose closing bar did not come."""
-        while True:
-            await asyncio.gather(self.clock.sleep(_MEND_EVERY_S), asyncio.sleep(_MEND_FLOOR_REAL_S))
-            span = self.mender.span(self.clock.now())
-            if span is None:
-                continue
-            try:
-                bars = await self.market.bars(self.underlying, *span)
-            except ProviderError as error:
-                if not self._passes(error):
-                    raise
-                log.info("bars not mended", extra={"underlying": self.underlying, "error": str(error)})
-                continue
-            for bar in bars:
-                if bar.closed:
-                    await self._inbox.put(bar)
-                    self.mender.mended += 1
-            self.mender.asked(span)
 
     async def _receive_quotes(self, quotes: Sequence[OptionQuote]) -> None:
         await self._inbox.put(quotes)

@@ -12,7 +12,7 @@ from zerogex.clock import ManualClock, ScaledClock
 from zerogex.domain.bar import MinuteBar, UnderlyingBar
 from zerogex.domain.contract import OptionContract, OptionKind
 from zerogex.domain.quote import OptionQuote, UnderlyingQuote
-from zerogex.engines import follow, ingest_underlying, patience, threads
+from zerogex.engines import follow, follow_bars, ingest_underlying, patience, threads
 from zerogex.engines.ingest import IngestConfig, IngestEngine, feed_state_of
 from zerogex.engines.ingest_underlying import batch_id
 from zerogex.errors import LockHeld, NotAuthorized, SettingsError, StoreUnavailable, Unavailable, UnknownSymbol
@@ -34,7 +34,7 @@ def _quick(monkeypatch):
         (threads, "FIRST_PAUSE_S", 0.005),
         (ingest_underlying, "_TICK_REAL_S", 0.005),
         (ingest_underlying, "_LATEST_FLOOR_REAL_S", 0.005),
-        (ingest_underlying, "_MEND_FLOOR_REAL_S", 0.005),
+        (follow_bars, "_MEND_FLOOR_REAL_S", 0.005),
     ):
         monkeypatch.setattr(module, name, seconds)
 
