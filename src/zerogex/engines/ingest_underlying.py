@@ -143,7 +143,8 @@ class UnderlyingIngest:
             filled = await self._fill_bars(since, filled)
         latest = await in_thread(self.store.latest_chain, self.underlying)
         last = await in_thread(self.store.minute_chain, self.underlying)
-        recovered = await self._store_checkpoint(latest, last, now)
+        stored_until = None if last is None else last.as_of
+        stored_until = await self._store_checkpoint(latest, stored_until, now)
         known = latest or last
         if known is not None:
             self.live.seed(known)
@@ -152,7 +153,7 @@ class UnderlyingIngest:
         bar = await in_thread(self.store.last_bar, self.underlying)
         bar_end = None if bar is None else bar.timestamp + timedelta(seconds=60)
         self.mender.begin(filled, self.clock.now())
-        self.gaps.begin(self.clock.now(), None if last is None else last.as_of, bar_end, recovered)
+        self.gaps.begin(self.clock.now(), stored_until, bar_end)
         self.builder.start(self.clock.now())
 
     async def _fill_bars(self, since: datetime, until: datetime) -> datetime:
@@ -173,25 +174,30 @@ class UnderlyingIngest:
         return until
 
     async def _store_checkpoint(
-        self, latest: OptionChain | None, last: OptionChain | None, now: datetime
+        self, latest: OptionChain | None, stored_until: datetime | None, now: datetime
     ) -> datetime | None:
-        """Store the minute a killed process had open, from its last checkpoint, if it has ended since; its label."""
+        """Store the minute a killed process had open, from its last checkpoint, if it has ended since.
+
+        What died with that process before it is declared in the same batch: we may be killed next.  Returns
+        the end of the newest stored minute.
+        """
         if latest is None:
-            return None
+            return stored_until
         bucket = self.config.bucket_seconds
         start = int(latest.as_of.timestamp()) // bucket * bucket
         timestamp = datetime.fromtimestamp(start, latest.as_of.tzinfo)
         end = timestamp + timedelta(seconds=bucket)
         heard = bool(np.any(latest.event_time >= start)) or session_at(timestamp) is Session.REGULAR
-        if end > now or not heard or (last is not None and last.as_of >= end):
-            return None
+        if end > now or not heard or (stored_until is not None and stored_until >= end):
+            return stored_until
         bar = self.builder.book.handed(start)
         chain = replace(latest, as_of=end, spot=bar.close if bar else latest.spot)
         chain = chain.select(chain.settlement > start)
-        batch = await in_thread(self._batch, ClosedMinute(timestamp, end, chain, ()))
+        gaps = tuple(self.gaps.before(stored_until, timestamp))
+        batch = await in_thread(self._batch, ClosedMinute(timestamp, end, chain, (), gaps=gaps))
         await in_thread(self.store.write_minute, batch)
         log.info("unfinished minute recovered", extra={"underlying": self.underlying, "minute": timestamp})
-        return timestamp
+        return end
 
     async def _first_price(self) -> None:
         """A spot to plan by before the first bar says one."""

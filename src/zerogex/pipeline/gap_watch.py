@@ -34,27 +34,21 @@ class GapWatch:
         self._chains_from: datetime | None = None  # the next minute that owes a chain
         self._bars_from: datetime | None = None
         self._began: datetime | None = None
-        self._recovered: list[datetime] = []
         self._judged: tuple[datetime, OptionChain, Counter[Subject]] | None = None
         self._runs: dict[tuple[str, str, GapReason], DataGap] = {}
         self._noted: list[DataGap] = []
         self._troubles: dict[str, tuple[datetime, GapReason]] = {}
 
-    def begin(
-        self,
-        now: datetime,
-        last_chain_end: datetime | None,
-        last_bar_end: datetime | None,
-        recovered: datetime | None = None,
-    ) -> None:
-        """Ingest begins; what was stored before ended there (None: nothing is stored, so nothing is missing).
+    def before(self, last_chain_end: datetime | None, recovered: datetime) -> list[DataGap]:
+        """What died with a process between the last minute it stored and the one recovered from its checkpoint."""
+        if last_chain_end is None:
+            return []
+        missing = missing_minutes([], last_chain_end, recovered, self._bucket_s)
+        return [DataGap("chains", gap.start, gap.end, GapReason.STOPPED) for gap in missing]
 
-        `recovered` is a later minute, stored from the checkpoint of a killed process; those between died with it.
-        """
+    def begin(self, now: datetime, last_chain_end: datetime | None, last_bar_end: datetime | None) -> None:
+        """Ingest begins; what was stored before ended there (None: nothing is stored, so nothing is missing)."""
         self._began = now
-        self._recovered = [] if recovered is None else [recovered]
-        if last_chain_end is None and recovered is not None:
-            last_chain_end = recovered + self.bucket
         self._chains_from = last_chain_end if last_chain_end is not None else self._floor(now)
         self._bars_from = last_bar_end if last_bar_end is not None else self._floor(now)
 
@@ -79,7 +73,7 @@ class GapWatch:
             return []
         found = self.judge()
         if self._chains_from is not None:
-            found += self._missing("chains", self._recovered, self._chains_from, timestamp)
+            found += self._missing("chains", [], self._chains_from, timestamp)
         self._chains_from = timestamp + self.bucket
         live = Counter((c.root, c.expiration.isoformat()) for c in followed)
         self._judged = (timestamp, chain, live)

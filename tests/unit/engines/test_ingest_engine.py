@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
@@ -360,6 +361,18 @@ async def test_the_minute_a_killed_process_had_open_is_stored_from_its_checkpoin
         assert at_work.store.minutes[0].chain.as_of == TEN - MINUTE
         await at_work.until(lambda: at_work.store.latest)  # memory starts from the checkpoint
         assert at_work.store.latest[0][0].volume.tolist() == [42] * 10
+
+
+async def test_what_died_before_a_checkpoint_is_declared_with_it_should_the_next_start_be_cut_off_too():
+    at_work = Running()
+    at_work.store.known_minute = replace(checkpoint(TEN - 8 * MINUTE), as_of=TEN - 7 * MINUTE)
+    at_work.store.known_latest = checkpoint(TEN - timedelta(seconds=80))
+    async with at_work():
+        await at_work.until(lambda: at_work.store.minutes)
+        await at_work.stop()
+    first = at_work.store.minutes[0]
+    assert first.timestamp == TEN - 2 * MINUTE
+    assert [(gap.started_at, gap.ended_at) for gap in first.gaps] == [(TEN - 7 * MINUTE, TEN - 2 * MINUTE)]
 
 
 async def test_a_checkpoint_of_a_minute_that_is_stored_or_still_open_is_not_stored():

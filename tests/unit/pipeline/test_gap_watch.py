@@ -43,16 +43,13 @@ def test_the_time_before_the_start_was_stopped_and_only_within_sessions():
     ]
 
 
-def test_minutes_that_died_in_memory_before_a_recovered_checkpoint_are_declared():
-    one = GapWatch("SPY")
-    one.begin(TEN, TEN - 9 * MINUTE, None, TEN - 5 * MINUTE)
-    assert one.chain(TEN, chain(TEN), CONTRACTS) == [
-        DataGap("chains", TEN - 9 * MINUTE, TEN - 5 * MINUTE, GapReason.STOPPED),
-        DataGap("chains", TEN - 4 * MINUTE, TEN, GapReason.STOPPED),
+def test_minutes_that_died_in_memory_before_a_recovered_checkpoint_are_declared_with_it():
+    one = watch()
+    assert one.before(TEN - 9 * MINUTE, TEN - 5 * MINUTE) == [
+        DataGap("chains", TEN - 9 * MINUTE, TEN - 5 * MINUTE, GapReason.STOPPED)
     ]
-    first = GapWatch("SPY")  # nothing was stored but the checkpoint
-    first.begin(TEN, None, None, TEN - 5 * MINUTE)
-    assert [gap.started_at for gap in first.chain(TEN, chain(TEN), CONTRACTS)] == [TEN - 4 * MINUTE]
+    assert one.before(TEN - 5 * MINUTE, TEN - 5 * MINUTE) == []
+    assert one.before(None, TEN) == []  # nothing was stored, so nothing is missing
 
 
 def test_chains_that_jump_while_running_were_paused():
