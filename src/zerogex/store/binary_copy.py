@@ -107,6 +107,14 @@ def timestamps(seconds: NDArray[np.float64]) -> NDArray[np.int64]:
     return np.rint(seconds * 1e6).astype(np.int64) - _UNIX_TO_POSTGRES_S * 1_000_000
 
 
+def prices_of(ten_thousandths: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Prices said as whole ten-thousandths; -1 is "no value", NaN.
+
+    Exact.  PostgreSQL casts NUMERIC to a float by way of text, which takes two of thirty milliseconds of reading a chain.
+    """
+    return np.where(ten_thousandths < 0, np.nan, ten_thousandths / 1e4)
+
+
 def unix_seconds(microseconds: NDArray[np.int64]) -> NDArray[np.float64]:
     """PostgreSQL's timestamps as Unix seconds."""
     return (microseconds + _UNIX_TO_POSTGRES_S * 1_000_000) / 1e6

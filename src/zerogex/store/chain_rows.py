@@ -51,7 +51,7 @@ _QUOTES = ("bid", "ask", "last")
 _PRICES = ("strike", *_QUOTES)
 _DERIVED = ("iv", "delta", "gamma", "theta", "vega", "forward", "rate")
 _NEVER_NEGATIVE = ("iv", "forward")
-LAYOUT = wire.Layout(_FIELDS)  # as chains come back
+LAYOUT = wire.Layout({**_FIELDS, **dict.fromkeys(_PRICES, wire.INT8)})  # as chains come back
 STAGED = wire.Layout({**_FIELDS, **dict.fromkeys(_PRICES, wire.PRICE)})  # as they go in
 
 
@@ -112,6 +112,8 @@ def decode(header: ChainHeader, records: bytes) -> OptionChain:
         columns[name] = wire.texts(columns[name])
     for name in _TIMES:
         columns[name] = wire.unix_seconds(columns[name])
+    for name in _PRICES:
+        columns[name] = wire.prices_of(columns[name])
     columns["expiration"] = wire.days(columns["expiration"])
     columns["is_call"] = columns["is_call"].astype(bool)
     columns["multiplier"] = columns["multiplier"].astype(float)

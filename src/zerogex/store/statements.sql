@@ -348,9 +348,9 @@ WHERE underlying = %(underlying)s
 -- The latest chain's rows in the layout of chain_rows, as one value: messages for each row and sorting are what cost.
 SELECT string_agg(record_send(chain), ''::bytea)
 FROM (
-    SELECT rpad(option_symbol, 32), rpad(root, 8), expiration, strike::float8, option_type = 'C', multiplier,
+    SELECT rpad(option_symbol, 32), rpad(root, 8), expiration, (strike * 10000)::int8, option_type = 'C', multiplier,
            settlement,
-           coalesce(bid::float8, 'NaN'), coalesce(ask::float8, 'NaN'), coalesce(last::float8, 'NaN'),
+           coalesce((bid * 10000)::int8, -1), coalesce((ask * 10000)::int8, -1), coalesce((last * 10000)::int8, -1),
            volume, open_interest, coalesce(implied_volatility, 'NaN'),
            (CASE iv_source
                WHEN 'api' THEN 1 WHEN 'mid' THEN 2 WHEN 'last' THEN 3 WHEN 'default' THEN 4 ELSE 0
@@ -382,9 +382,9 @@ ORDER BY timestamp DESC LIMIT 1
 -- A stored minute's rows, the same way.
 SELECT string_agg(record_send(chain), ''::bytea)
 FROM (
-    SELECT rpad(option_symbol, 32), rpad(root, 8), expiration, strike::float8, option_type = 'C', multiplier,
+    SELECT rpad(option_symbol, 32), rpad(root, 8), expiration, (strike * 10000)::int8, option_type = 'C', multiplier,
            settlement,
-           coalesce(bid::float8, 'NaN'), coalesce(ask::float8, 'NaN'), coalesce(last::float8, 'NaN'),
+           coalesce((bid * 10000)::int8, -1), coalesce((ask * 10000)::int8, -1), coalesce((last * 10000)::int8, -1),
            volume, open_interest, coalesce(implied_volatility, 'NaN'),
            (CASE iv_source
                WHEN 'api' THEN 1 WHEN 'mid' THEN 2 WHEN 'last' THEN 3 WHEN 'default' THEN 4 ELSE 0

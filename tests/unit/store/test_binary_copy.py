@@ -76,3 +76,9 @@ def test_times_and_dates_keep_their_microsecond_and_their_day() -> None:
     days = np.array([date(2026, 2, 20), date(1999, 12, 31)], "datetime64[D]")
     assert wire.days(wire.dates(days)).tolist() == days.tolist()
     assert wire.dates(np.array(["2000-01-01"], "datetime64[D]")).tolist() == [0]
+
+
+def test_prices_come_back_as_the_float_nearest_to_what_was_written() -> None:
+    said = np.array([-1, 0, 1, 12345, 1_000_001, 999_999_989_999])
+    assert wire.prices_of(said).tolist()[1:] == [0.0, 0.0001, 1.2345, 100.0001, 99_999_998.9999]
+    assert np.isnan(wire.prices_of(said)[0])
