@@ -110,7 +110,7 @@ def timestamps(seconds: NDArray[np.float64]) -> NDArray[np.int64]:
 def prices_of(ten_thousandths: NDArray[np.int64]) -> NDArray[np.float64]:
     """Prices said as whole ten-thousandths; -1 is "no value", NaN.
 
-    Exact.  PostgreSQL casts NUMERIC to a float by way of text, which takes two of thirty milliseconds of reading a chain.
+    Exact.  PostgreSQL casts NUMERIC to a float by way of text: two of the thirty milliseconds that a chain takes.
     """
     return np.where(ten_thousandths < 0, np.nan, ten_thousandths / 1e4)
 
