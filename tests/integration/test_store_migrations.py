@@ -5,13 +5,18 @@ from __future__ import annotations
 import re
 import subprocess
 import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
+from uuid import uuid4
 
 import psycopg
 import pytest
 
 import zerogex.store
+from zerogex.domain.chain import OptionChain
 from zerogex.errors import SchemaBehind, StoreUnavailable
+from zerogex.ports import MinuteBatch
 from zerogex.store import migrate
 from zerogex.store.config import DatabaseConfig
 from zerogex.store.connections import connect
@@ -122,3 +127,21 @@ def test_a_database_newer_than_the_program_is_left_alone(store: PostgresStore, d
     for attempt in (store.check_schema, store.migrate):
         with pytest.raises(SchemaBehind, match="newer than this program's"):
             attempt()
+
+
+def test_a_program_goes_on_with_a_database_one_version_ahead(
+    store: PostgresStore,
+    database: DatabaseConfig,
+    monkeypatch: pytest.MonkeyPatch,
+    make_chain: Callable[..., OptionChain],
+) -> None:
+    with monkeypatch.context() as tomorrow:
+        with_another(tomorrow, "ALTER TABLE option_chains ADD COLUMN more int; CREATE TABLE another (a int);")
+        assert store.migrate() == ["9999_more"]
+    store.check_schema()
+    assert store.migrate() == []
+    chain, minute = make_chain(), datetime(2026, 2, 20, 14, 30, tzinfo=UTC)
+    with store.writer_lock("SPX"):
+        store.write_minute(MinuteBatch(uuid4(), "SPX", minute, chain, (), ()))
+    found = store.minute_chain("SPX", minute)
+    assert found is not None and len(found) == len(chain)

@@ -22,6 +22,7 @@ from zerogex.store.sql import statement
 log = logging.getLogger(__name__)
 
 _FILE = re.compile(r"^(\d{4})_[a-z0-9_]+\.sql$")
+TOLERATED_AHEAD = 1  # a migration only adds, so that yesterday's program goes on while machines are updated in turn
 LOCK_TRIES = 20  # of a second and a half each, with a pause between, which lets the waiting sessions through
 
 
@@ -59,22 +60,24 @@ def current(connection: Connection) -> int:
 
 
 def check(connection: Connection, place: str) -> None:
-    """Raise SchemaBehind unless the database has exactly this program's version."""
+    """Raise SchemaBehind unless the database has this program's version, or the one after it."""
     version = current(connection)
     if version < newest():
         raise SchemaBehind(
             f"the schema of {place} is at version {version}, this program needs {newest()}; run `zerogex db migrate`"
         )
-    if version > newest():
+    if version > newest() + TOLERATED_AHEAD:
         raise SchemaBehind(
             f"the schema of {place} is at version {version}, newer than this program's {newest()}; update the program"
         )
+    if version > newest():
+        log.warning("database is one version ahead", extra={"schema": version, "program": newest()})
 
 
 def migrate(config: DatabaseConfig) -> list[str]:
     """Apply what is missing; returns the names of what was applied.
 
-    Raises SchemaBehind if the database is newer than the program.
+    Raises SchemaBehind if the database is more than one version ahead of the program.
     """
     with connect(config, "zerogex migrate", autocommit=True) as connection, in_our_words(config):
         connection.execute(statement("lock_migrations"))
