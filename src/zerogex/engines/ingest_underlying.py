@@ -217,6 +217,8 @@ class UnderlyingIngest:
 
     async def _retarget(self, contracts: Sequence[OptionContract]) -> None:
         """Follow these contracts from now on; the latest rows forget the others at the next write."""
+        # Minutes that are over end before: they keep the contracts that settled with them.
+        self._closed += map(self._declaring, self.builder.advance(self.clock.now(), early=False))
         self._gone += [contract.symbol for contract in self.live.follow(contracts)]
         self._latest_wanted.set()
 
