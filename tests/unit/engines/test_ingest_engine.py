@@ -293,6 +293,15 @@ async def test_what_is_still_queued_at_cancellation_is_merged_before_the_last_wr
     assert at_work.store.minutes[-1].chain.volume.tolist() == [77] * 10
 
 
+async def test_a_minute_that_is_over_keeps_the_contracts_that_are_followed_no_more():
+    async with Running()() as at_work:
+        await at_work.chain_heard()
+        at_work.clock.advance(60)
+        await at_work.engine.followed[0]._retarget([])  # before the merge heard that time had passed
+        await at_work.until(lambda: any(label == TEN for label, *_ in at_work.chains))
+    assert next(len(batch.chain) for batch in at_work.store.minutes if batch.chain is not None) == 10
+
+
 async def test_minutes_that_wait_behind_a_slow_store_are_written_at_cancellation(monkeypatch):
     monkeypatch.setattr(ingest_underlying, "_OUTBOX_MAX", 1)
     async with Running()() as at_work:
