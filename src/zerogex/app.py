@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from zerogex.engines.backfill import BackfillConfig
     from zerogex.engines.ingest import IngestConfig
     from zerogex.pipeline.enrich import EnrichConfig
-    from zerogex.ports import MarketData, Store
+    from zerogex.ports import AlertChannel, MarketData, Store
     from zerogex.providers.tradestation.config import TradeStationConfig
     from zerogex.providers.tradestation.probes import Probes, Question
     from zerogex.serving.config import ServingConfig
@@ -324,6 +324,21 @@ def _analysis_config(settings: Settings) -> AnalysisConfig:
     from zerogex.analytics.config import AnalysisConfig
 
     return AnalysisConfig(dealer_model=settings.dealer_model, rate=settings.risk_free_rate)
+
+
+def alert_channels(settings: Settings) -> list[AlertChannel]:
+    """Where alerts go; none where no channel is set."""
+    from zerogex.notify.channels import Ntfy, Target, Webhook
+
+    channels: list[AlertChannel] = []
+    if settings.alert_ntfy_url is not None:
+        topic = Target(settings.alert_ntfy_url.get_secret_value(), settings.alert_allow_lan)
+        token = settings.alert_ntfy_token
+        channels.append(Ntfy(topic, token.get_secret_value() if token is not None else None))
+    if settings.alert_webhook_url is not None:
+        hook = Target(settings.alert_webhook_url.get_secret_value(), settings.alert_allow_lan)
+        channels.append(Webhook(hook))
+    return channels
 
 
 def serving_config(settings: Settings) -> ServingConfig:

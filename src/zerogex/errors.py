@@ -9,6 +9,7 @@
     │   ├── Unavailable          the vendor's trouble; trying again helps          69
     │   ├── BadPayload           the field and a safe excerpt                      69
     │   └── UnknownSymbol        the vendor does not know this symbol              69
+    ├── ChannelError             an alert did not reach its channel                69
     └── StoreError               the database said no                              74
         ├── StoreUnavailable     not reachable; trying again helps                 69
         │   └── StoreRefusesUs   it answers, and does not let us in                77
@@ -72,6 +73,16 @@ class BadPayload(ProviderError):
 
 class UnknownSymbol(ProviderError):
     """The vendor does not know the symbol, or we are not entitled to it."""
+
+
+class ChannelError(ZerogexError):
+    """An alert did not reach its channel; `final` where sending it again is no use."""
+
+    exit_code = 69
+
+    def __init__(self, message: str, *, final: bool = False) -> None:
+        super().__init__(message)
+        self.final = final
 
 
 class StoreError(ZerogexError):

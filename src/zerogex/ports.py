@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
+from zerogex.domain.alert import Alert, AlertRule, ChannelState, Delivery, Standing
 from zerogex.domain.bar import MinuteBar, OptionBar, UnderlyingBar
 from zerogex.domain.chain import Bools, OptionChain
 from zerogex.domain.contract import OptionContract
@@ -117,7 +118,7 @@ class FeedState:
 class Notice:
     """A change in the database that others wait for."""
 
-    channel: str  # latest | minute | gex
+    channel: str  # latest | minute | gex | alert
     underlying: str
 
 
@@ -185,6 +186,61 @@ class RequestQuotas(Protocol):
         """Nobody of the account asks for this resource before that."""
 
 
+class AlertChannel(Protocol):
+    """A way to a person."""
+
+    name: str  # ntfy, webhook
+    place: str  # its host; never the whole address, which may hold a secret
+
+    async def send(self, alert: Alert) -> None:
+        """Deliver an alert: it arrived when this returns.  Raises ChannelError; `final` where trying again is no use.
+
+        An alert whose answer was lost may be sent twice; it carries its id, by which a receiver knows it again.
+        """
+
+
+class AlertStore(Protocol):
+    """Rules, where they stand, and an outbox for each channel."""
+
+    def rules(self) -> Sequence[AlertRule]:
+        """Every rule that somebody made, oldest first."""
+
+    def add_rule(self, rule: AlertRule) -> str:
+        """Remember a new rule; its id."""
+
+    def remove_rule(self, rule_id: str) -> bool:
+        """Forget a rule; False where there is none of that id."""
+
+    def standings(self) -> Mapping[str, Standing]:
+        """Where each rule stood when it was last looked at."""
+
+    def stand(
+        self, rule_id: str, before: Standing, after: Standing, alert: Alert | None, channels: Sequence[str]
+    ) -> bool:
+        """Move a rule, and put its alert in each channel's outbox, in one transaction.
+
+        False where another process moved the rule since `before` was read: nothing is written then.
+        """
+
+    def claim(self, channel: str, lease_s: float) -> Delivery | None:
+        """The channel's oldest undelivered alert, ours to try for so long; None where none is due."""
+
+    def settle(self, delivery: Delivery, error: str | None = None, wait_s: float | None = None) -> None:
+        """What became of a try: delivered (no error), to be tried again after a while, or given up (no while)."""
+
+    def note_channel(self, channel: str, place: str, *, tried: bool = False, error: str | None = None) -> None:
+        """Somebody delivers to this channel; how the last try ended, if there was one since."""
+
+    def keep_channels(self, channels: Sequence[str]) -> None:
+        """Forget the channels that are not among these; what waits for them is given up."""
+
+    def channels(self) -> Sequence[ChannelState]:
+        """How each channel does."""
+
+    def log(self, limit: int, underlying: str | None = None) -> Sequence[dict[str, Any]]:
+        """The newest alerts as plain rows, newest first, each with its deliveries."""
+
+
 class Store(Protocol):
     """Durable memory.  Calls block; asyncio callers use `asyncio.to_thread`.  All are safe from several threads."""
 
@@ -195,6 +251,10 @@ class Store(Protocol):
     @property
     def request_quotas(self) -> RequestQuotas:
         """What all processes of a vendor account have sent."""
+
+    @property
+    def alerts(self) -> AlertStore:
+        """What people want to be told of, and what they were told."""
 
     def feed_state(self) -> FeedState | None:
         """Where this database's data comes from; None before the first ingest."""

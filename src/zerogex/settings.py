@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from zerogex.domain.exposure import DealerModel
@@ -74,7 +74,7 @@ def setting(default: Any, section: str, help: str, *, unit: str = "", example: o
 
 TS, DB, API = "TradeStation", "Database", "API calls"
 AN, GR, ST = "Analytics", "Greeks and IV", "Streaming"
-AG, FL, PL = "Aggregation", "Features and logs", "Platform"
+AG, FL, AL, PL = "Aggregation", "Features and logs", "Alerts", "Platform"
 
 
 class Settings(BaseSettings):
@@ -183,6 +183,20 @@ class Settings(BaseSettings):
         None, FL, "Folder for main_engine.log and errors.log; stderr alone when not set.", example="/var/log/zerogex"
     )
 
+    alert_ntfy_url: SecretStr | None = setting(
+        None, AL, "Topic of an ntfy server, for alerts on a phone.", example="https://ntfy.sh/my-long-secret-topic"
+    )
+    alert_ntfy_token: SecretStr | None = setting(None, AL, "Access token of that server.", example="tk_abc123")
+    alert_webhook_url: SecretStr | None = setting(
+        None, AL, "Where alerts are sent as JSON by POST.", example="https://example.org/hook"
+    )
+    alert_allow_lan: bool = setting(
+        False, AL, "Let alerts go to this machine and the local network, and by plain http."
+    )
+    alert_on_trouble: bool = setting(
+        True, AL, "Tell of old data in the regular session and of a feed that refuses us, without a rule."
+    )
+
     zerogex_simulate: bool = setting(False, PL, "Use the simulator even where credentials are set.")
     zerogex_home: Path = setting(
         Path("~/.zerogex"), PL, "Folder for the embedded database, the spool and tokens.", example="~/.zerogex"
@@ -235,6 +249,18 @@ class Settings(BaseSettings):
     def _symbols(cls, value: str | None) -> str | None:
         if value is not None and not _words(value):
             raise ValueError("expected one symbol or several separated by commas")
+        return value
+
+    @field_validator("alert_ntfy_url", "alert_webhook_url")
+    @classmethod
+    def _web_address(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        parts = urlsplit(value.get_secret_value()) if value is not None else None
+        if parts is None:
+            return value
+        if parts.scheme not in ("https", "http") or not parts.hostname or parts.username or parts.password:
+            raise ValueError("expected the address of a web server, without a user in it")
+        if info.field_name == "alert_ntfy_url" and parts.path in ("", "/"):
+            raise ValueError("expected the address of a topic, not only of a server")
         return value
 
     @field_validator("zerogex_home", "log_dir", "serve_tls_cert", "serve_tls_key")
@@ -369,6 +395,13 @@ def _check_together(settings: Settings, signed_in: bool) -> None:
         lines.append(f"DB_POOL_MIN is {settings.db_pool_min}, above DB_POOL_MAX {settings.db_pool_max}")
     if settings.db_password_provider is PasswordProvider.ENV and settings.db_password is None:
         lines.append("DB_PASSWORD is not set, but DB_PASSWORD_PROVIDER=env reads it (example: DB_PASSWORD=s3cret)")
+    for name in ("alert_ntfy_url", "alert_webhook_url"):
+        address: SecretStr | None = getattr(settings, name)
+        if address and address.get_secret_value().startswith("http://") and not settings.alert_allow_lan:
+            lines.append(
+                f"{name.upper()} is http, which everybody on the way can read; expected https ({example(name)}), or "
+                "ALERT_ALLOW_LAN=true for a server of your own network"
+            )
     if lines:
         raise SettingsError(_count(lines))
 

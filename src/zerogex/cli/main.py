@@ -13,6 +13,7 @@ import typer
 
 from zerogex import __version__, crashpoints
 from zerogex.cli import (
+    alerts,
     auth,
     backfill,
     bench,
@@ -74,6 +75,7 @@ app.add_typer(db.app, name="db")
 app.add_typer(service.app, name="service")
 app.add_typer(auth.app, name="auth")
 app.add_typer(keys.app, name="keys")
+app.add_typer(alerts.app, name="alerts")
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from datetime import datetime
 from pathlib import Path
@@ -104,14 +105,22 @@ def analyze(
 
 async def _analyze(loaded: Loaded) -> None:
     from zerogex.engines.analyze import AnalyzeEngine
+    from zerogex.engines.watch import Watch
 
+    channels = app.alert_channels(loaded.settings)  # before anything starts: a wrong address ends us here
     with (
         app.open_store(loaded, migrate=True) as store,
         FeedClock(store) as clock,
         measure.meter_of(loaded.settings, "analyze") as meter,
     ):
         measured = measure.measured_store(store, meter)
-        await AnalyzeEngine(measured, clock, app.analyze_config(loaded), meter).run(systemd.ready)
+        settings = loaded.settings
+        followed = settings.underlyings if settings.alert_on_trouble else ()
+        watch = Watch(measured, clock, channels, meter, followed=followed)
+        engine = AnalyzeEngine(measured, clock, app.analyze_config(loaded), meter, watch.take)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(watch.run(), name="watch")
+            tasks.create_task(engine.run(systemd.ready), name="analyze")
 
 
 async def _analyze_since(loaded: Loaded, since: datetime, output: Output) -> None:

@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 
 import msgspec
 
@@ -70,12 +71,20 @@ class _Watch:
 class AnalyzeEngine:
     """Analyses what the store holds until cancelled, or once."""
 
-    def __init__(self, store: Store, clock: Clock, config: AnalyzeConfig, meter: Meter | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        config: AnalyzeConfig,
+        meter: Meter | None = None,
+        on_live: Callable[[dict[str, Any]], None] = lambda document: None,
+    ) -> None:
         self.store = store
         self.clock = clock
         self.config = config
         self.meter = meter or Meter()
         self.meter.watch(self._ages)
+        self._on_live = on_live  # told of each live answer, in a thread
         self._newest: dict[str, datetime] = {}  # underlying to the time of the data last analysed
         self._watches: dict[str, _Watch] = {}
         self._stopping = threading.Event()
@@ -233,7 +242,9 @@ class AnalyzeEngine:
             if chain is None or not len(chain):
                 return None
             analysis = analyze(chain, self.config.analysis)
-            self.store.write_live(analysis, live_payload(analysis, self.clock.now()))
+            answer = live_document(analysis, self.clock.now())
+            self.store.write_live(analysis, _encode(answer))
+        self._on_live(answer)
         return self._done(analysis, "live")
 
     def _write_minutes(self, underlying: str, watch: _Watch) -> None:
@@ -297,8 +308,12 @@ def live_pause_s(took_s: float, underlyings: int) -> float:
     return min(max(_LIVE_FASTEST_REAL_S, took_s * underlyings / _LIVE_SHARE), _LIVE_SLOWEST_REAL_S)
 
 
-def live_payload(analysis: Analysis, now: datetime) -> bytes:
-    """The JSON of an analysis, with when and by which program it was computed."""
-    whole = document(analysis)
+def live_document(analysis: Analysis, now: datetime) -> dict[str, Any]:
+    """An analysis as plain values, with when and by which program it was computed."""
     computed_at = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return _encode({**whole, "computed_at": computed_at, "code_version": __version__})
+    return {**document(analysis), "computed_at": computed_at, "code_version": __version__}
+
+
+def live_payload(analysis: Analysis, now: datetime) -> bytes:
+    """`live_document` as JSON."""
+    return _encode(live_document(analysis, now))

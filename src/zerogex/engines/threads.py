@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -49,3 +50,26 @@ class Backoff:
         wait_s = max(self._next_s, at_least_s)
         self._next_s = min(2 * self._next_s, LONGEST_PAUSE_S)
         await asyncio.sleep(wait_s)
+
+
+class Bell:
+    """Rung from any thread, heard by one task of an event loop; ringing that nobody heard yet is not lost."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._rung = asyncio.Event()
+
+    def ring(self) -> None:
+        """Wake who waits, now or at the next `wait`."""
+        if self._loop is None:
+            self._rung.set()
+            return
+        with suppress(RuntimeError):  # the loop closed under us
+            self._loop.call_soon_threadsafe(self._rung.set)
+
+    async def wait(self, longest_s: float) -> None:
+        """Until it is rung, or for so long."""
+        self._loop = asyncio.get_running_loop()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._rung.wait(), longest_s)
+        self._rung.clear()

@@ -24,6 +24,7 @@ from zerogex.domain.gap import DataGap, GapReason
 from zerogex.errors import OriginConflict, StoreError, StoreUnavailable
 from zerogex.ports import ChainVersion, FeedState, MinuteBatch, Notice
 from zerogex.store import analysis_rows, latest, migrate, minutes
+from zerogex.store.alerts import AlertTable
 from zerogex.store.api_keys import ApiKeyTable
 from zerogex.store.config import DatabaseConfig
 from zerogex.store.connections import Connection, ConnectionPool
@@ -58,6 +59,7 @@ class PostgresStore:
         self._listeners = Listeners(config)
         self._days = minutes.DayPartitions()
         self._on_step = on_step
+        self.alerts = AlertTable(self._do)
         self.api_keys = ApiKeyTable(self._do)
         self.request_quotas = RequestQuotaTable(self._do)
         self._writer = f"{os.getpid()}-{uuid4().hex}"  # whose memory the latest rows mirror

@@ -1,0 +1,1 @@
+"""Alerts on their way out: to a phone by ntfy, to a program by webhook."""
