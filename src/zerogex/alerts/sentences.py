@@ -21,13 +21,14 @@ def alert_of(rule: AlertRule, number: int, side: Side, reading: Reading) -> Aler
 
 
 def amount(value: float, unit: Unit) -> str:
-    """A number as people of the field write it: 502.00, -1.39 bn, 0.85."""
+    """A number as people of the field write it: 502.00, -$1.39 bn, 0.85."""
     if unit is not Unit.EXPOSURE:
         return f"{value:,.2f}"
+    sign, size = "-" if value < 0 else "", abs(value)
     for scale, letter in _SCALES:
-        if abs(value) >= scale:
-            return f"{value / scale:.2f} {letter}"
-    return f"{value:.0f}"
+        if size >= scale:
+            return f"{sign}${size / scale:.2f} {letter}"
+    return f"{sign}${size:.0f}"
 
 
 def _level(rule: AlertRule, side: Side, reading: Reading) -> tuple[str, str]:

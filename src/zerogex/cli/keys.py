@@ -25,7 +25,8 @@ COLUMNS = ("key_id", "name", "state", "scopes", "requests_per_minute", "created_
 def create(
     name: Annotated[str, typer.Option("--name", help="Whose key this is.")],
     scope: Annotated[
-        list[str] | None, typer.Option("--scope", help="data (derived numbers), chain (raw quotes); may be repeated.")
+        list[str] | None,
+        typer.Option("--scope", help="data (derived numbers), chain (raw quotes), alerts; may be repeated."),
     ] = None,
     requests_per_minute: Annotated[
         int, typer.Option("--requests-per-minute", min=1, max=1_000_000, help="Rate limit.")

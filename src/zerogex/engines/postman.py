@@ -34,7 +34,7 @@ class Postman:
         self.channel = channel
         self.meter = meter
         self._bell = Bell()
-        self._arrived_ids: set[str] = set()  # sent, and not yet noted: the database went away in between
+        self._arrived: list[Delivery] = []  # sent, and not yet noted
 
     def wake(self) -> None:
         """Something was put in the outbox; from any thread."""
@@ -58,6 +58,7 @@ class Postman:
 
     async def deliver_one(self) -> bool:
         """Try the oldest message that is due; whether it has left the outbox."""
+        await in_thread(self._note_arrivals)
         delivery = await in_thread(self.store.alerts.claim, self.channel.name, LEASE_S)
         if delivery is None:
             return False
@@ -70,24 +71,25 @@ class Postman:
             raise
 
     async def _try(self, delivery: Delivery) -> bool:
-        if delivery.alert.alert_id not in self._arrived_ids:
-            try:
-                await self.channel.send(delivery.alert)
-            except ChannelError as error:
-                return await in_thread(self._failed, delivery, error)
-            self._arrived_ids.add(delivery.alert.alert_id)
-        await in_thread(self._arrived, delivery)
-        self._arrived_ids.discard(delivery.alert.alert_id)
+        try:
+            await self.channel.send(delivery.alert)
+        except ChannelError as error:
+            return await in_thread(self._failed, delivery, error)
+        self._arrived.append(delivery)
+        await in_thread(self._note_arrivals)
         return True
 
     def _note(self) -> None:
         self.store.alerts.note_channel(self.channel.name, self.channel.place)
 
-    def _arrived(self, delivery: Delivery) -> None:
-        self.store.alerts.settle(delivery)
-        self.store.alerts.note_channel(self.channel.name, self.channel.place, tried=True)
-        self.meter.add("alerts_delivered_total", 1, self.channel.name)
-        self.meter.put("alert_channel_failing", 0, self.channel.name)
+    def _note_arrivals(self) -> None:
+        """Take what has arrived out of the outbox, also what arrived while the database was away."""
+        while self._arrived:
+            self.store.alerts.settle(self._arrived[0])
+            del self._arrived[0]
+            self.store.alerts.note_channel(self.channel.name, self.channel.place, tried=True)
+            self.meter.add("alerts_delivered_total", 1, self.channel.name)
+            self.meter.put("alert_channel_failing", 0, self.channel.name)
 
     def _failed(self, delivery: Delivery, error: ChannelError) -> bool:
         """Note the failure; whether the message is given up."""

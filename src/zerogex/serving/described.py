@@ -76,6 +76,7 @@ _BODIES: dict[str, Schema] = {
     "bars": {"bars": _ROWS},
     "history": {"history": _ROWS, "next_cursor": _CURSOR},
     "quality": {"gaps": _ROWS, "lag": _ROWS, "findings": _ROWS},
+    "alerts": {"alerting": {"enum": ["off", "ok", "failing"]}, "channels": _ROWS, "rules": _ROWS, "alerts": _ROWS},
     "flow": {"flow": _ROWS, "minutes": {"type": "integer"}},
 }  # fmt: skip
 EXAMPLES = {
@@ -90,6 +91,7 @@ EXAMPLES = {
     "bars": "SPY/bars?limit=30&format=arrow",
     "history": "SPY/history?resolution=1h&format=ndjson",
     "quality": "SPY/quality",
+    "alerts": "alerts?limit=10",
     "flow": "SPY/flow/strike?minutes=30",
 }
 

@@ -6,7 +6,7 @@ import hashlib
 import re
 import secrets
 
-SCOPES = ("data", "chain")
+SCOPES = ("data", "chain", "alerts")
 _LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 _ID_LENGTH, _SECRET_BYTES = 10, 32
 _FORM = re.compile(r"zgx_[a-z0-9]{8,16}_[A-Za-z0-9_-]{43}")

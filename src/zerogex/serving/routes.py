@@ -8,13 +8,14 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from zerogex.ports import Store
-from zerogex.serving import analysis_routes, flow_routes, heatmap_routes, time_routes, views
+from zerogex.serving import alert_routes, analysis_routes, flow_routes, heatmap_routes, time_routes, views
 from zerogex.serving.access import caller_of
 from zerogex.serving.analyses import Analyses, Question, no_history
 from zerogex.serving.asked import As, AsOf
 from zerogex.serving.board import Board
 from zerogex.serving.described import PROBLEM, answers
 from zerogex.serving.hub import Hub
+from zerogex.serving.keys import SCOPES
 from zerogex.serving.problems import Problem, database_unavailable
 from zerogex.serving.reading import Reader
 from zerogex.serving.responses import answer, encode, fingerprint
@@ -35,6 +36,7 @@ def api(store: Store, board: Board, hub: Hub) -> APIRouter:
     analyses = Analyses(reader, board)
     _about_server(router, board, hub)
     _about_all(router, board, analyses)
+    alert_routes.install(router, board, reader)
     analysis_routes.install(router, board, analyses)
     heatmap_routes.install(router, board, analyses, reader)
     time_routes.install(router, board, reader)
@@ -67,7 +69,7 @@ def _about_server(router: APIRouter, board: Board, hub: Hub) -> None:
     async def me(request: Request) -> Response:
         """Who asks: the key, what it may, and what is left of its quota; without a key, the machine's own user."""
         caller = caller_of(request)
-        body: dict[str, Any] = {"access": "local", "key": None, "scopes": ["data", "chain"], "quota": None}
+        body: dict[str, Any] = {"access": "local", "key": None, "scopes": list(SCOPES), "quota": None}
         if caller.key is not None and caller.standing is not None:
             key, left = caller.key, caller.standing
             body = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any, LiteralString
 
 from zerogex.domain.alert import Alert, AlertRule, Band, ChannelState, Delivery, Direction, Side, Standing
@@ -113,7 +113,10 @@ class AlertTable:
     def log(self, limit: int, underlying: str | None = None) -> Sequence[dict[str, Any]]:
         """The newest alerts as plain rows, newest first, each with its `deliveries`."""
         rows = self._rows("alert_log", limit=limit, underlying=underlying)
-        return [dict(zip(_LOG, (row[0], *map(_utc, row[1:3]), *row[3:]), strict=True)) for row in rows]
+        return [
+            dict(zip(_LOG, (row[0], *map(_utc, row[1:3]), *row[3:-1], [_sent(way) for way in row[-1]]), strict=True))
+            for row in rows
+        ]
 
     def _write(self, name: str, named: dict[str, Any]) -> None:
         def write(connection: Connection) -> None:
@@ -141,6 +144,12 @@ def _rule(row: tuple[Any, ...]) -> AlertRule:
     return AlertRule(
         rule_id, underlying, field, Direction(direction), threshold, Band(band, percent), cooldown_s, _utc(created_at)
     )
+
+
+def _sent(way: dict[str, Any]) -> dict[str, Any]:
+    """A delivery, its times as times again: JSON has none."""
+    names = ("delivered_at", "given_up_at")
+    return way | {name: way[name] and _utc(datetime.fromisoformat(way[name])) for name in names}
 
 
 def _utc(instant: Any) -> Any:

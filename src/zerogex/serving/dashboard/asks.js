@@ -2,7 +2,7 @@
 
 import { get } from "./feed.js";
 
-const AGAIN_MS = { strikes: 2000, profile: 2000, heatmap: 3000, levels: 2000, smile: 5000, "flow/type": 5000, quality: 10000, history: 15000, minutes: 15000, drift: 30000 };
+const AGAIN_MS = { strikes: 2000, profile: 2000, heatmap: 3000, levels: 2000, smile: 5000, "flow/type": 5000, quality: 10000, history: 15000, minutes: 15000, alerts: 5000, drift: 30000 };
 const OTHERS_MS = 5000;
 const HIDDEN_MS = 15000;
 const KEPT = 80;  // answers about the past, which do not change

@@ -26,7 +26,7 @@ const page = {
 };
 
 const views = () => {
-  if (page.at !== null) return page.past;
+  if (page.at !== null) return { ...page.past, alerts: page.asked.alerts };
   const chosen = isChosen(page) ? Object.fromEntries(CHOSEN.map((name) => [name, page.asked[name]])) : {};
   return { ...page.asked, ...page.topics, ...chosen };
 };
@@ -84,9 +84,10 @@ function ask() {
   const needs = new Set(PANELS.filter((panel) => page.view.panels.includes(panel.name)).flatMap((panel) => panel.needs));
   const past = page.at !== null;
   if (past) ["summary", "expirations"].forEach((name) => needs.add(name));
-  const wanted = [...needs].filter((name) => past || !TOPICS.includes(name) || (isChosen(page) && CHOSEN.includes(name)));
+  const wanted = [...needs].filter((name) => name !== "alerts").filter((name) => past || !TOPICS.includes(name) || (isChosen(page) && CHOSEN.includes(name)));
   const list = wanted.map((name) => ({ name, where: address(name, page), at: page.at }));
   if (page.face?.market_time) list.push({ name: "minutes", where: address("minutes", page), at: null });
+  list.push({ name: "alerts", where: address("alerts", page), at: null });  // whatever is shown: that they fail must be seen
   asker.want(list);
 }
 
@@ -94,7 +95,7 @@ function show() {
   ask();
   const now = views();
   const summary = now.summary ?? null;
-  const wrong = trouble({ ...page, summary, empty: !page.symbols.length, problem: page.at === null ? page.problem : page.problems.summary ?? null });
+  const wrong = trouble({ ...page, summary, alerts: page.asked.alerts, empty: !page.symbols.length, problem: page.at === null ? page.problem : page.problems.summary ?? null });
   if (page.all || page.stale.has("summary")) {
     showHeadline(summary);
     showFooter(summary);

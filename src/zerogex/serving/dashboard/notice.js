@@ -6,7 +6,7 @@ import * as f from "./format.js";
 const TONES = { live: "good", simulated: "good", replay: "good", delayed: "warn", closed: "idle", stale: "bad" };
 
 /** The worst thing that is so now, as {tone, what, todo}; null when there is none. */
-export function trouble({ link, summary, problem, face, empty, at }) {
+export function trouble({ link, summary, problem, face, empty, at, alerts }) {
   const last = summary ? ` The numbers are those of ${f.dayAndTime(summary.data_timestamp)}.` : "";
   if (link === "lost") {
     return { tone: "bad", what: "Connection to the server lost.", todo: `Trying again by itself.${last} See that \`zerogex serve\` (or \`zerogex up\`) runs.` };
@@ -28,6 +28,11 @@ export function trouble({ link, summary, problem, face, empty, at }) {
   }
   if (summary && face?.state === "stale") {
     return { tone: "warn", what: `The data is ${f.age(face.age_seconds)} old.`, todo: "The market is open, but nothing new arrives: see that `zerogex ingest` and `zerogex analyze` run." };
+  }
+  if (alerts?.alerting === "failing") {
+    const bad = alerts.channels.filter((channel) => channel.trouble);
+    const waiting = bad.reduce((sum, channel) => sum + channel.pending, 0);
+    return { tone: "warn", what: "Alerting is failing.", todo: `${bad.map((channel) => `${channel.channel}: ${channel.trouble}`).join("; ")}. ${waiting ? `${waiting === 1 ? "1 alert waits and is" : `${waiting} alerts wait and are`} tried again. ` : ""}\`zerogex alerts test\` tries it now.` };
   }
   if (link === "polling" && summary) {
     return { tone: "calm", what: "Live updates are cut.", todo: "Asking every two seconds instead, and reconnecting." };

@@ -28,6 +28,7 @@ export const PANELS = [
   { name: "coverage", title: "Coverage", needs: ["summary"], table: true },
   { name: "gaps", title: "Gaps and findings", needs: ["quality"], table: true, wide: true },
   { name: "levels", title: "Levels of every underlying", needs: ["levels"], table: true, wide: true },
+  { name: "alerts", title: "Alerts", needs: ["alerts"], table: true, wide: true },
   { name: "level-text", title: "Levels to take away", needs: ["summary"], table: true, wide: true },
 ];
 

@@ -25,6 +25,7 @@ function words(name, page) {
   if (CHOSEN.includes(name)) return { ...at, ...model, ...days };
   if (name === "heatmap") return { ...at, ...model, ...days, measures: columns(page.measure) };
   if (name === "drift") return { ...at, by: "time", ...days, measures: columns(page.measure) };
+  if (name === "alerts") return {};
   if (name === "minutes") return dayOf(page.at ?? page.face?.market_time);
   if (name === "history") return past(page);
   if (name.startsWith("flow/")) return { ...at, minutes: FLOW_MINUTES, ...(ROWS[name] ? { limit: ROWS[name] } : {}) };
@@ -52,7 +53,7 @@ function past(page) {
 
 /** Address of a view under what the page shows. */
 export function address(name, page) {
-  const route = { levels: "/api/v1/levels", drift: path(page.symbol, "heatmap"), minutes: path(page.symbol, "history") }[name] ?? path(page.symbol, name);
+  const route = { levels: "/api/v1/levels", alerts: "/api/v1/alerts", drift: path(page.symbol, "heatmap"), minutes: path(page.symbol, "history") }[name] ?? path(page.symbol, name);
   const given = Object.entries(words(name, page)).filter(([, value]) => value != null);
   const text = new URLSearchParams(given).toString();
   return text ? `${route}?${text}` : route;

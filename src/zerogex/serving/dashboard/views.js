@@ -12,7 +12,7 @@ export const VIEWS = [
   { name: "flow", title: "Flow", panels: ["flow-type", "pressure", "flow-strike", "flow-expiration", "smart-money"] },
   { name: "history", title: "History", panels: ["history-gex", "history-levels"] },
   { name: "quality", title: "Quality", panels: ["stages", "coverage", "gaps"] },
-  { name: "levels", title: "Levels", panels: ["levels", "level-text"] },
+  { name: "levels", title: "Levels", panels: ["levels", "alerts", "level-text"] },
 ];
 
 export const viewNamed = (name) => VIEWS.find((view) => view.name === name) ?? VIEWS[0];

@@ -22,6 +22,7 @@ export function tablePieces() {
     stages: written("stages", (views) => views.quality, stages),
     gaps: written("gaps", (views) => views.quality, gaps),
     levels: written("levels", (views) => views.levels, levels),
+    alerts: written("alerts", (views) => views.alerts, alerts),
     "level-text": written("level-text", (views) => views.summary, levelText),
   };
 }
@@ -136,6 +137,20 @@ function levels(home, views) {
     { title: "As of", number: true, text: (row) => f.clock(row.data_timestamp) },
   ], rows, { caption: "Levels of every underlying" });
   return rows.map((row) => Object.fromEntries(LEVELS_SAVED.map((name) => [name, row[name]])));
+}
+
+function alerts(home, views) {
+  const { alerts: rows, rules, channels } = views.alerts;
+  const way = (sent) => sent.delivered_at ? `${sent.channel} ✓` : `${sent.channel} ${sent.given_up_at ? "given up" : "waits"}${sent.last_error ? `: ${sent.last_error}` : ""}`;
+  fill(home, [
+    { title: "Market time", text: (row) => f.dayAndTime(row.timestamp) },
+    { title: "Alert", text: (row) => row.title },
+    { title: "Says", text: (row) => row.message },
+    { title: "Delivered", text: (row) => row.deliveries.map(way).join(", ") || "no channel", tone: (row) => row.deliveries.some((sent) => !sent.delivered_at) ? "minus" : null },
+  ], rows, { caption: "Alerts", empty: rules.length ? "Nothing was crossed yet." : "No rules yet: `zerogex alerts add SPY spot crosses gamma_flip` makes one." });
+  const served = channels.length ? channels.map(({ channel, place }) => `${channel} (${place})`).join(", ") : "no channel is set";
+  say(byId("note-alerts"), `${f.count(rules.length)} ${rules.length === 1 ? "rule" : "rules"} · ${served}`);
+  return rows.map(({ deliveries, ...row }) => ({ ...row, delivered: deliveries.filter((sent) => sent.delivered_at).map((sent) => sent.channel).join(" ") }));
 }
 
 function levelText(home, { summary }) {
