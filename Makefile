@@ -180,6 +180,17 @@ gaps-today: $(READY) ## Minutes missing from the newest session
 quality: $(READY) ## How good the newest session's data is, and why
 	@exec $(ZEROGEX) quality $(ARGS)
 
+##@ Alerts (make a rule: zerogex alerts add SPY spot crosses gamma_flip)
+.PHONY: alerts alerts-log alerts-test
+alerts: $(READY) ## Every rule, and where it stands
+	@exec $(ZEROGEX) alerts list $(ARGS)
+
+alerts-log: $(READY) ## What was told, and whether it arrived
+	@exec $(ZEROGEX) alerts log $(ARGS)
+
+alerts-test: $(READY) ## Send a test alert to every channel
+	@exec $(ZEROGEX) alerts test
+
 ##@ Data (asks for the database's name, saves a dump first; ARGS=--yes: no question)
 .PHONY: clear-data clear-options clear-underlying
 clear-data: $(READY) ## Erase all market data and analyses

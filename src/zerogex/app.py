@@ -341,6 +341,11 @@ def alert_channels(settings: Settings) -> list[AlertChannel]:
     return channels
 
 
+def watched_for_trouble(settings: Settings) -> tuple[str, ...]:
+    """Whose data are watched without a rule: what is followed here, or nothing."""
+    return settings.underlyings if settings.alert_on_trouble else ()
+
+
 def serving_config(settings: Settings) -> ServingConfig:
     """Where the page is served."""
     from zerogex.serving.config import ServingConfig

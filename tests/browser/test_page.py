@@ -14,6 +14,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from served import NOON, Served, cut_off, serving, until
+from zerogex.domain.alert import Alert, Side, Standing
 from zerogex.store.config import DatabaseConfig
 from zerogex.store.postgres import PostgresStore
 
@@ -123,6 +124,26 @@ def test_waiting_for_the_first_analysis_is_said(served: Served, visit: Callable[
     served.publish()
     expect(tile(page, "spot").locator(".value")).to_have_text("690.50")
     expect(page.locator("#notice")).to_be_hidden()
+    assert visited.complaints == []
+
+
+def test_that_alerting_fails_is_said_until_it_works_again(full: Served, visit: Callable[..., Any]) -> None:
+    full.store.alerts.note_channel("ntfy", "ntfy.sh", tried=True, error="ntfy.sh answered 500")
+    alert = Alert("1#1", "1", "SPY", NOON, Side.ABOVE, EVIL, "Spot 505.00", 505.0, 500.0, True)
+    assert full.store.alerts.stand("1", Standing(), Standing(Side.ABOVE, 1, NOON), alert, ["ntfy"])
+    visited = visit(f"{full.address}/?view=levels")
+    page = visited.page
+    notice(page, "Alerting is failing", "ntfy.sh answered 500", "1 alert waits")
+    rows = page.locator("#rows-alerts tbody tr")
+    expect(rows).to_have_count(1)
+    expect(rows).to_contain_text(EVIL)  # as text
+    expect(rows).to_contain_text("ntfy waits")
+    full.store.alerts.note_channel("ntfy", "ntfy.sh", tried=True)
+    delivery = full.store.alerts.claim("ntfy", 60.0)
+    assert delivery is not None
+    full.store.alerts.settle(delivery)
+    expect(page.locator("#notice")).to_be_hidden()
+    expect(rows).to_contain_text("ntfy ✓")
     assert visited.complaints == []
 
 

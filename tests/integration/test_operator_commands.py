@@ -16,13 +16,11 @@ from uuid import uuid4
 import numpy as np
 import psycopg
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
-from zerogex import settings
-from zerogex.cli import main, show
+from zerogex.cli import show
 from zerogex.domain.bar import MinuteBar
 from zerogex.domain.chain import OptionChain
-from zerogex.errors import ZerogexError
 from zerogex.ports import FeedState, MinuteBatch
 from zerogex.store import upkeep
 from zerogex.store.config import DatabaseConfig
@@ -34,35 +32,6 @@ MakeChain = Callable[..., OptionChain]
 Run = Callable[..., Result]
 OPEN = datetime(2026, 2, 20, 14, 30, tzinfo=UTC)
 HALF_DAY = datetime(2025, 11, 28, 14, 30, tzinfo=UTC)  # the day after Thanksgiving ends at 13:00
-
-
-@pytest.fixture
-def environment(database: DatabaseConfig, tmp_path: Path) -> dict[str, str]:
-    """What an operator's shell has: a configured database, a home of its own, a small terminal."""
-    return {
-        "DB_HOST": database.host, "DB_PORT": str(database.port), "DB_NAME": database.dbname, "DB_USER": database.user,
-        "ZEROGEX_HOME": str(tmp_path / "home"), "ZEROGEX_ENV_FILE": str(tmp_path / "none.env"), "COLUMNS": "80",
-    }  # fmt: skip
-
-
-@pytest.fixture
-def zerogex(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run a command; a ZerogexError becomes its sentence and exit code, as `main` makes it."""
-    for name in settings.Settings.model_fields:
-        monkeypatch.delenv(name.upper(), raising=False)
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-
-    def run(*words: str, typed: str | None = None) -> Result:
-        result = CliRunner().invoke(main.app, list(words), input=typed)
-        if isinstance(result.exception, ZerogexError):
-            result.exit_code = result.exception.exit_code
-            result.stderr_bytes = f"zerogex: {result.exception}\n".encode()
-        elif result.exception is not None and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        return result
-
-    return run
 
 
 @pytest.fixture
@@ -355,7 +324,9 @@ def test_clearing_saves_a_dump_that_can_be_restored_first(
         assert count(fresh, "option_chains") == 7 * 160
 
 
-KEPT = {"api_keys", "feed_state", "schema_migrations", "vendor_requests", "writers"}  # no market data
+KEPT = {"api_keys", "feed_state", "schema_migrations", "vendor_requests", "writers"} | {
+    f"alert{name}" for name in ("s", "_rules", "_standings", "_deliveries", "_channels")
+}  # no market data
 
 
 def test_every_table_is_either_cleared_or_kept_on_purpose(database: DatabaseConfig) -> None:

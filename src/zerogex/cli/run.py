@@ -114,9 +114,7 @@ async def _analyze(loaded: Loaded) -> None:
         measure.meter_of(loaded.settings, "analyze") as meter,
     ):
         measured = measure.measured_store(store, meter)
-        settings = loaded.settings
-        followed = settings.underlyings if settings.alert_on_trouble else ()
-        watch = Watch(measured, clock, channels, meter, followed=followed)
+        watch = Watch(measured, clock, channels, meter, followed=app.watched_for_trouble(loaded.settings))
         engine = AnalyzeEngine(measured, clock, app.analyze_config(loaded), meter, watch.take)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(watch.run(), name="watch")

@@ -24,7 +24,7 @@ class AlertTable:
 
     def rules(self) -> Sequence[AlertRule]:
         """Every rule that somebody made, oldest first."""
-        return [_rule(row) for row in self._rows("alert_rules")]
+        return [_rule(row) for row in self._read("alert_rules")]
 
     def add_rule(self, rule: AlertRule) -> str:
         """Remember a new rule; its id."""
@@ -39,17 +39,17 @@ class AlertTable:
             "band_percent": rule.band.percent,
             "cooldown_s": rule.cooldown_s,
         }
-        return str(self._rows("add_alert_rule", **named)[0][0])
+        return str(self._read("add_alert_rule", **named)[0][0])
 
     def remove_rule(self, rule_id: str) -> bool:
         """Forget a rule; False where there is none of that id."""
-        return bool(self._rows("remove_alert_rule", rule_id=rule_id))
+        return bool(self._read("remove_alert_rule", rule_id=rule_id))
 
     def standings(self) -> Mapping[str, Standing]:
         """Where each rule stood when it was last looked at."""
         return {
             rule_id: Standing(None if side is None else Side(side), crossings, _utc(told_at))
-            for rule_id, side, crossings, told_at in self._rows("alert_standings")
+            for rule_id, side, crossings, told_at in self._read("alert_standings")
         }
 
     def stand(
@@ -82,7 +82,7 @@ class AlertTable:
 
     def claim(self, channel: str, lease_s: float) -> Delivery | None:
         """The channel's oldest undelivered alert, ours to try for so long; None where none is due."""
-        rows = self._rows("claim_alert", channel=channel, lease_s=lease_s)
+        rows = self._read("claim_alert", channel=channel, lease_s=lease_s)
         if not rows:
             return None
         alert_id, rule_id, underlying, at, side, title, text, value, threshold, simulated, *way = rows[0]
@@ -107,12 +107,12 @@ class AlertTable:
         """How each channel does."""
         return [
             ChannelState(row[0], row[1], row[2].astimezone(UTC), row[3], *map(_utc, row[4:7]), *row[7:])
-            for row in self._rows("alert_channels")
+            for row in self._read("alert_channels")
         ]
 
     def log(self, limit: int, underlying: str | None = None) -> Sequence[dict[str, Any]]:
         """The newest alerts as plain rows, newest first, each with its `deliveries`."""
-        rows = self._rows("alert_log", limit=limit, underlying=underlying)
+        rows = self._read("alert_log", limit=limit, underlying=underlying)
         return [
             dict(zip(_LOG, (row[0], *map(_utc, row[1:3]), *row[3:-1], [_sent(way) for way in row[-1]]), strict=True))
             for row in rows
@@ -125,7 +125,7 @@ class AlertTable:
 
         self._do(write)
 
-    def _rows(self, name: str, **parameters: Any) -> list[tuple[Any, ...]]:
+    def _read(self, name: str, **parameters: Any) -> list[tuple[Any, ...]]:
         def read(connection: Connection) -> list[tuple[Any, ...]]:
             with connection.transaction():
                 return connection.execute(_sql(name), parameters).fetchall()

@@ -70,7 +70,9 @@ WHERE alert_id = %(alert_id)s AND channel = %(channel)s AND delivered_at IS NULL
 
 -- note_alert_channel --
 -- What is known of a channel: somebody delivers to it, and how its last try ended (`tried` is false: none since).
-INSERT INTO alert_channels AS known (channel, place) VALUES (%(channel)s, %(place)s)
+INSERT INTO alert_channels AS known (channel, place, failing_since, last_error, last_delivered_at)
+VALUES (%(channel)s, %(place)s, CASE WHEN %(error)s::text IS NOT NULL THEN now() END, %(error)s,
+        CASE WHEN %(tried)s AND %(error)s::text IS NULL THEN now() END)
 ON CONFLICT (channel) DO UPDATE SET
     place = excluded.place,
     checked_at = now(),
