@@ -30,6 +30,7 @@ class Receiver:
     address: str = ""
     status: int = 200
     location: str = ""
+    says: str = ""
     hold_s: float = 0.0
     heard: list[Heard] = field(default_factory=list)
 
@@ -56,9 +57,10 @@ def receiving() -> Iterator[Receiver]:
             self.send_response(status)
             if receiver.location:
                 self.send_header("Location", receiver.location)
-            self.send_header("Content-Length", "7")
+            said = receiver.says.encode() or b"no\x1b[31m"
+            self.send_header("Content-Length", str(len(said)))
             self.end_headers()
-            self.wfile.write(b"no\x1b[31m\n"[:7])
+            self.wfile.write(said)
 
         def log_message(self, *_: Any) -> None:
             """Nothing: tests look at `heard`."""

@@ -6,12 +6,18 @@ import asyncio
 import logging
 import traceback
 from contextlib import aclosing, suppress
+from datetime import UTC, datetime
 
 import psycopg
 import pytest
 
+from receiver import receiving
 from zerogex.clock import SystemClock
+from zerogex.domain.alert import Alert, Side, Standing
+from zerogex.engines.postman import Postman
 from zerogex.errors import ZerogexError
+from zerogex.metrics import Meter
+from zerogex.notify.channels import Ntfy, Target, Webhook
 from zerogex.providers.tradestation.client import TradeStation
 from zerogex.providers.tradestation.config import TradeStationConfig
 from zerogex.simulator.config import SimulatorConfig
@@ -20,7 +26,9 @@ from zerogex.simulator.server import Simulator
 from zerogex.store.config import DatabaseConfig
 from zerogex.store.postgres import PostgresStore
 
-CANARIES = {name: f"canary-{name}-5f1d" for name in ("client", "secret", "refresh", "password", "access")}
+NOON = datetime(2026, 11, 23, 17, tzinfo=UTC)
+SECRETS = ("client", "secret", "refresh", "password", "access", "topic", "hook")
+CANARIES = {name: f"canary-{name}-5f1d" for name in SECRETS}
 TROUBLES = [
     {"token_status": 400},
     {"token_status": 502},
@@ -76,6 +84,25 @@ def test_no_password_of_the_database_is_ever_said(
             said.append(repr(error))
         with suppress(psycopg.Error):
             store.close()
+    _assert_clean(said, caplog, capfd)
+
+
+@pytest.mark.parametrize("status", [200, 0, 302, 400, 500])
+async def test_no_address_of_a_channel_is_ever_said(
+    status: int, store: PostgresStore, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    said: list[str] = []
+    with receiving() as receiver:
+        receiver.status, receiver.says = status, f"{CANARIES['topic']} and {CANARIES['hook']} may not"
+        topic = Target(f"{receiver.address}/{CANARIES['topic']}", allow_lan=True)
+        hook = Target(f"{receiver.address}/?token={CANARIES['hook']}", allow_lan=True)
+        for channel in (Ntfy(topic, CANARIES["access"]), Webhook(hook)):
+            alert = Alert("1#1", "1", "SPY", NOON, Side.ABOVE, "title", "text", 1.0, 0.0)
+            store.alerts.stand("1", Standing(), Standing(Side.ABOVE, 0, NOON), alert, [channel.name])
+            await Postman(store, channel, Meter()).deliver_one()
+            said += map(repr, (channel, topic, hook, store.alerts.log(9), store.alerts.channels()))
+        assert len(receiver.heard) == 2
     _assert_clean(said, caplog, capfd)
 
 

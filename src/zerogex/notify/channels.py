@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,7 @@ from zerogex.errors import ChannelError
 from zerogex.notify.addresses import resolved
 
 TIMEOUT_S, DEADLINE_S = 10.0, 20.0  # of one step, and of all
+SECRET_LENGTH = 4  # of a part of an address; shorter ones are words
 ANSWER_MAX = 4 << 10  # bytes of an error's answer that are read
 _OURS = frozenset({400, 413, 422})  # the message itself is refused: it will be again
 
@@ -92,17 +94,21 @@ async def post(target: Target, url: str, body: Mapping[str, Any], headers: Mappi
     parts = httpx2.URL(url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     address = await resolved(parts.host, port, allow_lan=target.allow_lan)
-    headers = {"Host": parts.netloc.decode("ascii"), "User-Agent": "zerogex", **headers}
-    extensions = {"sni_hostname": parts.host}
+    request = httpx2.Request(
+        "POST",
+        parts.copy_with(host=address),
+        json=dict(body),
+        headers={"Host": parts.netloc.decode("ascii"), "User-Agent": "zerogex", **headers},
+        extensions={"sni_hostname": parts.host, "timeout": httpx2.Timeout(TIMEOUT_S).as_dict()},
+    )
     try:
-        async with (
-            asyncio.timeout(DEADLINE_S),
-            httpx2.AsyncClient(timeout=TIMEOUT_S, follow_redirects=False, trust_env=False) as client,
-            client.stream(
-                "POST", parts.copy_with(host=address), json=body, headers=headers, extensions=extensions
-            ) as answer,
-        ):
-            _judge(target, answer.status_code, await _beginning(answer))
+        # A transport and no client: a client would log the address, which is a secret.
+        async with asyncio.timeout(DEADLINE_S), httpx2.AsyncHTTPTransport() as transport:
+            answer = await transport.handle_async_request(request)
+            try:
+                _judge(target, answer.status_code, await _beginning(answer))
+            finally:
+                await answer.aclose()
     except (httpx2.HTTPError, TimeoutError) as error:
         raise ChannelError(f"{target.host} was not reached ({type(error).__name__})") from None
 
@@ -110,6 +116,10 @@ async def post(target: Target, url: str, body: Mapping[str, Any], headers: Mappi
 def _judge(target: Target, status: int, said: str) -> None:
     if 200 <= status < 300:
         return
+    parts = urlsplit(target.url)
+    words = [word for word in re.split(r"[/?&=]", f"{parts.path}?{parts.query}") if len(word) >= SECRET_LENGTH]
+    if any(word in said or unquote(word) in said for word in words):
+        said = ""  # it repeats our address
     raise ChannelError(f"{target.host} answered {status}{': ' + said if said else ''}", final=status in _OURS)
 
 
