@@ -12,7 +12,7 @@ $(DEV): pyproject.toml setup/install.sh
 	@sh setup/install.sh dev
 
 ##@ Start here
-.PHONY: run test test-faults soak soak-memory load setup help
+.PHONY: run test test-faults soak soak-memory audit load setup help
 run: $(READY) ## All of it: feed → GEX → a live page (ARGS="-u QQQ")
 	@exec $(ZEROGEX) up $(ARGS)
 
@@ -30,6 +30,12 @@ soak: $(DEV) ## Seed after seed, for hours (ARGS="--hours 8")
 
 soak-memory: $(DEV) ## A simulated week: memory must not grow
 	.venv/bin/python bench/soak_memory.py $(ARGS)
+
+audit: .venv/ready/audit ## Known vulnerabilities of what is installed
+	.venv/bin/python tools/audit.py
+
+.venv/ready/audit: pyproject.toml setup/install.sh
+	@sh setup/install.sh audit
 
 load: $(READY) ## The whole platform at 8,000 messages/s
 	.venv/bin/python bench/load.py $(ARGS)

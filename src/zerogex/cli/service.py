@@ -243,8 +243,8 @@ def install(
         typer.echo(
             "zerogex: no database is configured (DB_HOST …); the services would share the embedded one", err=True
         )
-    if folder == UNIT_FOLDER and shutil.which("systemctl"):
-        subprocess.run(["systemctl", "daemon-reload"], check=False)
+    if folder == UNIT_FOLDER and (systemctl := shutil.which("systemctl")):
+        subprocess.run([systemctl, "daemon-reload"], check=False)
 
 
 def _make_folder(folder: Path, owner: str) -> None:
