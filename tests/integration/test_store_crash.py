@@ -128,7 +128,7 @@ def test_a_writer_that_lost_its_lock_to_another_is_fenced_off(
             with pytest.raises(LockHeld, match="already being written"):
                 store.write_minute(batch(3))
             with pytest.raises(LockHeld, match="lost its lock"):
-                store._write_batch(batch(4))
+                store._journal._write_batch(batch(4))
         assert stored(store) == 3
     assert store.recover("SPX") == 1  # the refused minute waited in the spool
     assert stored(store) == 4
@@ -153,7 +153,9 @@ def test_what_a_spool_holds_of_an_underlying_that_others_write_never_undoes_thei
     away.close()
 
 
-def test_a_commit_cut_off_before_its_answer_is_applied_once(store: PostgresStore, database: DatabaseConfig) -> None:
+def test_a_commit_cut_off_before_its_answer_is_applied_once(
+    store: PostgresStore, database: DatabaseConfig, tmp_path: Path
+) -> None:
     """The session dies right before COMMIT, and right after it: the batch's id tells which."""
     for step in ("before_commit", "after_commit"):
         cut = []
@@ -163,9 +165,10 @@ def test_a_commit_cut_off_before_its_answer_is_applied_once(store: PostgresStore
                 cut.append(name)
                 raise psycopg.OperationalError("server closed the connection unexpectedly")
 
-        store._on_step = on_step
-        store.write_minute(batch(len(step)))
+        cutting = PostgresStore(database, spool=tmp_path / "cut", on_step=on_step)
+        cutting.write_minute(batch(len(step)))
         assert cut
+        cutting.close()
     assert stored(store) == 2
     with connect(database) as connection:
         assert connection.execute("SELECT count(*) FROM ingest_batches").fetchone() == (2,)

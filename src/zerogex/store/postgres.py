@@ -21,18 +21,19 @@ from zerogex.domain.chain import Bools, OptionChain
 from zerogex.domain.exposure import Analysis
 from zerogex.domain.finding import Finding
 from zerogex.domain.gap import DataGap, GapReason
-from zerogex.errors import OriginConflict, StoreError, StoreUnavailable
+from zerogex.errors import OriginConflict, StoreError
 from zerogex.ports import ChainVersion, FeedState, MinuteBatch, Notice
 from zerogex.store import analysis_rows, latest, migrate, minutes
 from zerogex.store.alerts import AlertTable
 from zerogex.store.api_keys import ApiKeyTable
 from zerogex.store.config import DatabaseConfig
 from zerogex.store.connections import Connection, ConnectionPool
-from zerogex.store.failures import Refused, in_our_words, is_connection_lost, is_no_partition
+from zerogex.store.failures import in_our_words, is_connection_lost, is_no_partition
+from zerogex.store.journal import MinuteJournal
 from zerogex.store.locks import Fellows, WriterLocks
 from zerogex.store.notices import Listeners, payload
 from zerogex.store.request_quotas import RequestQuotaTable
-from zerogex.store.spool import Spool, SpoolFile
+from zerogex.store.spool import Spool
 from zerogex.store.sql import api_queries, queries, statement
 
 log = logging.getLogger(__name__)
@@ -53,12 +54,12 @@ class PostgresStore:
     ) -> None:
         self.config = config
         self._pool = ConnectionPool(config)
-        self._spool = Spool(spool) if spool is not None else None
         self._locks = WriterLocks(config)
         self._fellows = Fellows(config)
         self._listeners = Listeners(config)
         self._days = minutes.DayPartitions()
-        self._on_step = on_step
+        kept_in = Spool(spool) if spool is not None else None
+        self._journal = MinuteJournal(self._do, kept_in, self._locks, self._days, on_step)
         self.alerts = AlertTable(self._do)
         self.api_keys = ApiKeyTable(self._do)
         self.request_quotas = RequestQuotaTable(self._do)
@@ -138,13 +139,7 @@ class PostgresStore:
         Of an underlying that is not ours to write, a stored bar gives way to a fuller one only.
         Raises StoreUnavailable while the database is away; nothing is lost by that.
         """
-        if self._spool is None:
-            return 0
-        with self._spool.open(underlying) as file:
-            count = self._drain(file, fuller=not self._locks.holds(underlying))
-        if count:
-            log.info("spool recovered", extra={"underlying": underlying, "minutes": count})
-        return count
+        return self._journal.recover(underlying)
 
     def write_minute(self, batch: MinuteBatch) -> None:
         """Durable when it returns (in the database, or fsynced in the spool while that is away); idempotent.
@@ -152,57 +147,7 @@ class PostgresStore:
         Raises StoreUnavailable without a spool, StoreError if neither spool nor database can take it,
         LockHeld if another process took over the underlying (the batch stays in the spool).
         """
-        if self._spool is None:
-            self._write_batch(batch)
-            return
-        with self._spool.open(batch.underlying) as file:
-            self._on_step("before_spool")
-            try:
-                file.append(batch)
-            except OSError as error:
-                self._write_unspooled(batch, file.path, error)
-                return
-            self._on_step("after_spool_fsync")
-            try:
-                self._locks.renew()
-                self._drain(file)
-            except StoreUnavailable as error:
-                log.warning("minute spooled", extra={"underlying": batch.underlying, "reason": str(error)})
-
-    def _write_unspooled(self, batch: MinuteBatch, path: Path, error: OSError) -> None:
-        """The spool's disk is full or broken: the database alone must do."""
-        log.error("spool not writable", extra={"file": str(path), "reason": str(error)})
-        try:
-            self._write_batch(batch)
-        except StoreUnavailable as unavailable:
-            raise StoreError(
-                f"the minute {batch.timestamp:%Y-%m-%d %H:%M} UTC of {batch.underlying} can be kept neither in the "
-                f"spool {path} ({error.strerror}) nor in the database ({unavailable}); free disk space"
-            ) from unavailable
-
-    def _drain(self, file: SpoolFile, *, fuller: bool = False) -> int:
-        """Write what the spool holds, oldest first; how many batches that were."""
-        count = 0
-        for end, batch in file.pending():
-            try:
-                self._write_batch(batch, fuller=fuller)
-            except Refused as error:
-                aside = file.set_aside(batch)
-                extra = {"underlying": batch.underlying, "minute": batch.timestamp.isoformat(), "kept_in": str(aside)}
-                log.error("minute refused", extra={**extra, "reason": str(error)})
-            file.done(end)
-            count += 1
-        self._on_step("before_spool_trim")
-        file.clear()
-        self._on_step("after_trim")
-        return count
-
-    def _write_batch(self, batch: MinuteBatch, *, fuller: bool = False) -> None:
-        def write(connection: Connection) -> None:
-            fence = lambda c: self._locks.fence(c, batch.underlying)  # noqa: E731
-            minutes.write_batch(connection, batch, self._days, fence, self._on_step, fuller=fuller)
-
-        self._do(write)
+        self._journal.write(batch)
 
     def write_bars(self, bars: Sequence[MinuteBar]) -> None:
         """Upsert underlying minutes alone (gap filling)."""
