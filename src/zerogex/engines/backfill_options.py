@@ -14,7 +14,7 @@ from zerogex.domain.bar import OptionBar
 from zerogex.domain.calendar import session_open
 from zerogex.domain.contract import OptionContract
 from zerogex.domain.quote import OptionQuote
-from zerogex.engines.ingest_underlying import batch_id
+from zerogex.engines.outbox import batch_id
 from zerogex.pipeline.bar_book import BarBook
 from zerogex.pipeline.enrich import EnrichConfig, enrich
 from zerogex.pipeline.live_chain import LiveChain

@@ -27,8 +27,8 @@ def _of(one: UnderlyingIngest, now: datetime) -> Iterator[tuple[str, float, Labe
         yield "buffer_size", size, (name, buffer)
     if one.heard_at is not None:
         yield "feed_age_seconds", (now - one.heard_at).total_seconds(), (name,)
-    if one.stored_until is not None:
-        yield "minute_lag_seconds", (now - one.stored_until).total_seconds(), (name,)
+    if one.outbox.stored_until is not None:
+        yield "minute_lag_seconds", (now - one.outbox.stored_until).total_seconds(), (name,)
     yield "contracts_followed", len(one.live), (name,)
     yield "messages_merged_total", counts.quotes - counts.unknown, (name, "quotes")
     yield "messages_merged_total", counts.bars, (name, "bars")

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
@@ -20,7 +19,6 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 import numpy as np
 
@@ -36,6 +34,7 @@ from zerogex.engines.follow import ChainFollower, StreamBudget
 from zerogex.engines.follow_bars import BarFollower
 from zerogex.engines.ingest_config import IngestConfig
 from zerogex.engines.ingest_diary import Diary
+from zerogex.engines.outbox import Outbox
 from zerogex.engines.patience import passes
 from zerogex.engines.threads import Backoff, in_thread
 from zerogex.errors import BadPayload, ProviderError, RateLimited, StoreUnavailable, Unavailable
@@ -45,12 +44,11 @@ from zerogex.pipeline.gap_watch import GapWatch
 from zerogex.pipeline.live_chain import LiveChain
 from zerogex.pipeline.minutes import ClosedMinute, MinuteBuilder
 from zerogex.pipeline.validate import Validator
-from zerogex.ports import MarketData, MinuteBatch, Store
+from zerogex.ports import MarketData, Store
 
 log = logging.getLogger(__name__)
 
 _INBOX_MAX = 1000  # network reads waiting to be merged
-_OUTBOX_MAX = 32  # minutes waiting to be written
 _MERGE_MAX = 256  # reads merged in one go
 _GATHER_REAL_S = 0.01  # between two merges: neighbouring messages share the price of one
 _TICK_REAL_S = 0.1
@@ -101,14 +99,12 @@ class UnderlyingIngest:
             underlying, market, clock, config, self.mender, deliver=self._inbox.put, passes=self._passes
         )
         self._closed: deque[ClosedMinute] = deque()  # out of the builder, on their way to the outbox
-        self._outbox: asyncio.Queue[ClosedMinute] = asyncio.Queue(_OUTBOX_MAX)
-        self._writing: ClosedMinute | None = None
         self._gone: list[str] = []  # contracts to forget in the latest rows
         self._latest_wanted = asyncio.Event()
         self._latest_spot: float | None = None
         self.heard_at: datetime | None = None  # market time at which the feed last spoke
-        self.stored_until: datetime | None = None  # end of the newest durable minute
         self._diary = Diary(underlying)
+        self.outbox = Outbox(underlying, store, config.enrich, self._diary)
 
     async def run(self) -> None:
         """Recover, catch up, follow; on cancellation write what is open and return."""
@@ -122,11 +118,11 @@ class UnderlyingIngest:
 
     def _work(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
         streamed = (self.bars.run, self.bars.mend, self.follower.run, self.audit.run)
-        return (*streamed, self._merge, self._tick, self._write, self._latest)
+        return (*streamed, self._merge, self._tick, self.outbox.run, self._latest)
 
     def buffers(self) -> dict[str, int]:
         """What waits: network reads, closed minutes, changed contracts."""
-        return {"inbox": self._inbox.qsize(), "outbox": self._outbox.qsize(), "latest": self.live.dirty_count}
+        return {"inbox": self._inbox.qsize(), "outbox": len(self.outbox), "latest": self.live.dirty_count}
 
     # -- start -----------------------------------------------------------------------------------
 
@@ -194,7 +190,7 @@ class UnderlyingIngest:
         chain = replace(latest, as_of=end, spot=bar.close if bar else latest.spot)
         chain = chain.select(chain.settlement > start)
         gaps = tuple(self.gaps.before(stored_until, timestamp))
-        batch = await in_thread(self._batch, ClosedMinute(timestamp, end, chain, (), gaps=gaps))
+        batch = await in_thread(self.outbox.batch, ClosedMinute(timestamp, end, chain, (), gaps=gaps))
         await in_thread(self.store.write_minute, batch)
         log.info("unfinished minute recovered", extra={"underlying": self.underlying, "minute": timestamp})
         return end
@@ -231,9 +227,9 @@ class UnderlyingIngest:
             while len(events) < _MERGE_MAX and not self._inbox.empty():
                 events.append(self._inbox.get_nowait())
             self._take(events)
-            self._closed += map(self._declaring, self.builder.advance(self.clock.now(), early=self._outbox.empty()))
+            self._closed += map(self._declaring, self.builder.advance(self.clock.now(), early=not self.outbox))
             while self._closed:
-                await self._outbox.put(self._closed[0])
+                await self.outbox.put(self._closed[0])
                 self._closed.popleft()
             if self.live.dirty_count >= self.config.max_buffer:
                 self._latest_wanted.set()
@@ -297,57 +293,12 @@ class UnderlyingIngest:
             if longest < self.config.bucket_seconds and passed - flushed >= longest:
                 flushed = passed
                 for minute in self.builder.open_minute():
-                    await self._outbox.put(minute)
+                    await self.outbox.put(minute)
             if time.monotonic() - rejected_said >= _REJECTED_EVERY_REAL_S:
                 self._diary.rejected(self.validator.rejected - rejected)
                 rejected_said, rejected = time.monotonic(), self.validator.rejected.copy()
 
     # -- the store -------------------------------------------------------------------------------
-
-    async def _write(self) -> None:
-        while True:
-            self._writing = await self._outbox.get()
-            await self._write_minute(self._writing)
-            self._writing = None
-
-    async def _write_minute(self, minute: ClosedMinute, attempts: int | None = None) -> None:
-        """Durable when it returns; waits for a store that is away (`attempts`: gives up after so many)."""
-        if minute.reprice:
-            minute = await self._reprice(minute)
-            if minute.chain is None and not minute.gaps:
-                return
-        batch = await in_thread(self._batch, minute)
-        backoff, tried = Backoff(), 0
-        while True:
-            try:
-                await in_thread(self.store.write_minute, batch)
-                break
-            except StoreUnavailable as error:
-                tried += 1
-                log.warning(
-                    "store unavailable, minute waits", extra={"underlying": self.underlying, "error": str(error)}
-                )
-                if tried == attempts:
-                    raise
-                await backoff.pause()
-        self.stored_until = max(minute.end, self.stored_until or minute.end)
-        self._diary.stored(minute, batch)
-
-    def _batch(self, minute: ClosedMinute) -> MinuteBatch:
-        chain = enrich(minute.chain, self.config.enrich).chain if minute.chain is not None else None
-        named = batch_id(minute.timestamp), self.underlying, minute.timestamp
-        return MinuteBatch(*named, chain, minute.bars, minute.gaps)
-
-    async def _reprice(self, minute: ClosedMinute) -> ClosedMinute:
-        """With the stored rows of the minute, at the close its bar turned out to have, where that changes them."""
-        try:
-            chain = await in_thread(self.store.minute_chain, self.underlying, minute.timestamp)
-        except StoreUnavailable as error:  # its rows keep the spot they were valued at, and say so
-            log.warning("minute not repriced", extra={"underlying": self.underlying, "error": str(error)})
-            return minute
-        if chain is None or minute.spot is None or chain.spot == minute.spot:
-            return minute
-        return replace(minute, chain=replace(chain, spot=minute.spot, spot_time=None), reprice=False)
 
     async def _latest(self) -> None:
         backoff = Backoff()
@@ -374,8 +325,7 @@ class UnderlyingIngest:
         """Wait until every minute that is over is stored: after a kill the last checkpoint then completes history."""
         patience = time.monotonic() + _MINUTES_FIRST_REAL_S
         while time.monotonic() < patience:
-            written = self._writing is None and self._outbox.empty()
-            if written and not self.builder.is_behind(self.clock.now()):
+            if self.outbox.is_written and not self.builder.is_behind(self.clock.now()):
                 return
             await asyncio.sleep(_LOOK_REAL_S)
 
@@ -409,14 +359,12 @@ class UnderlyingIngest:
         while not self._inbox.empty():
             events.append(self._inbox.get_nowait())
         self._take(events)
-        minutes = [self._writing] if self._writing is not None else []
-        while not self._outbox.empty():
-            minutes.append(self._outbox.get_nowait())
-        minutes += [*self._closed, *map(self._declaring, self.builder.drain(self.clock.now()))]
+        ending = map(self._declaring, self.builder.drain(self.clock.now()))
+        minutes = [*self.outbox.unwritten(), *self._closed, *ending]
         lost: StoreUnavailable | None = None
         for minute in minutes:
             try:
-                await self._write_minute(minute, attempts=1)
+                await self.outbox.write(minute, attempts=1)
             except StoreUnavailable as error:
                 lost = error
         if lost is not None:
@@ -424,12 +372,3 @@ class UnderlyingIngest:
         with suppress(StoreUnavailable):  # history is safe; the latest rows are a mirror of memory
             await self._write_latest()
         log.info("ingest drained", extra={"underlying": self.underlying, "minutes": len(minutes)})
-
-
-def batch_id(timestamp: datetime) -> UUID:
-    """A UUIDv7: the minute's time in milliseconds, then chance (RFC 9562 §5.7)."""
-    milliseconds = int(timestamp.timestamp() * 1000)
-    number = (milliseconds << 80) | int.from_bytes(os.urandom(10), "big")
-    number = (number & ~(0xF << 76)) | (0x7 << 76)
-    number = (number & ~(0x3 << 62)) | (0x2 << 62)
-    return UUID(int=number)

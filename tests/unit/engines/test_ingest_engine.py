@@ -13,9 +13,9 @@ from zerogex.clock import ManualClock, ScaledClock
 from zerogex.domain.bar import MinuteBar, UnderlyingBar
 from zerogex.domain.contract import OptionContract, OptionKind
 from zerogex.domain.quote import OptionQuote, UnderlyingQuote
-from zerogex.engines import follow, follow_bars, ingest_underlying, patience, threads
+from zerogex.engines import follow, follow_bars, ingest_underlying, outbox, patience, threads
 from zerogex.engines.ingest import IngestConfig, IngestEngine, feed_state_of
-from zerogex.engines.ingest_underlying import batch_id
+from zerogex.engines.outbox import batch_id
 from zerogex.errors import LockHeld, NotAuthorized, SettingsError, StoreUnavailable, Unavailable, UnknownSymbol
 from zerogex.pipeline.enrich import enrich
 from zerogex.pipeline.live_chain import LiveChain
@@ -303,7 +303,7 @@ async def test_a_minute_that_is_over_keeps_the_contracts_that_are_followed_no_mo
 
 
 async def test_minutes_that_wait_behind_a_slow_store_are_written_at_cancellation(monkeypatch):
-    monkeypatch.setattr(ingest_underlying, "_OUTBOX_MAX", 1)
+    monkeypatch.setattr(outbox, "MINUTES_MAX", 1)
     async with Running()() as at_work:
         await at_work.chain_heard()
         at_work.store.away = 10**9
