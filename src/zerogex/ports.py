@@ -274,8 +274,14 @@ class Store(Protocol):
     def recover(self, underlying: str) -> int:
         """Write what a killed process left in the spool; returns how many minutes that were."""
 
+    def keep_minute(self, batch: MinuteBatch) -> None:
+        """Durable when it returns: on the disk, until `drain` brings it into the database; idempotent."""
+
+    def drain(self, underlying: str, most: int | None = None) -> int:
+        """Write minutes that were kept, oldest first, at most so many; how many that were: 0 when none waits."""
+
     def write_minute(self, batch: MinuteBatch) -> None:
-        """Durable when it returns (in the database, or fsynced in the spool while that is away); idempotent."""
+        """Keep a minute, and drain if the database is there."""
 
     def write_bars(self, bars: Sequence[MinuteBar]) -> None:
         """Upsert underlying minutes alone (gap filling)."""

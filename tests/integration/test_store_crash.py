@@ -128,7 +128,7 @@ def test_a_writer_that_lost_its_lock_to_another_is_fenced_off(
             with pytest.raises(LockHeld, match="already being written"):
                 store.write_minute(batch(3))
             with pytest.raises(LockHeld, match="lost its lock"):
-                store._journal._write_batch(batch(4))
+                store._journal.write_batch(batch(4))
         assert stored(store) == 3
     assert store.recover("SPX") == 1  # the refused minute waited in the spool
     assert stored(store) == 4
@@ -186,7 +186,7 @@ def test_while_the_database_is_away_minutes_wait_in_the_spool_in_order(
         away.recover("SPX")
     with pytest.raises(StoreUnavailable, match="cannot reach"):
         away.write_latest(make_chain(), make_chain().is_call)
-    with Spool(spool).open("SPX") as file:
+    with Spool(spool).draining("SPX") as file:
         assert [kept.batch_id for _, kept in file.pending()] == [each.batch_id for each in batches]
 
     back = PostgresStore(database, spool=spool)

@@ -1,10 +1,10 @@
-"""The road of a closed minute: kept on the disk first, then written into the database."""
+"""The road of a closed minute: kept on the disk first, and then, however long that takes, written into the database."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from pathlib import Path
+from itertools import islice
 from typing import Any
 
 from zerogex.errors import StoreError, StoreUnavailable
@@ -13,7 +13,7 @@ from zerogex.store import minutes
 from zerogex.store.connections import Connection
 from zerogex.store.failures import Refused
 from zerogex.store.locks import WriterLocks
-from zerogex.store.spool import Spool, SpoolFile
+from zerogex.store.spool import Spool
 
 log = logging.getLogger(__name__)
 
@@ -33,66 +33,79 @@ class MinuteJournal:
     ) -> None:
         self._do, self._spool, self._locks, self._days, self._on_step = do, spool, locks, days, on_step
 
-    def recover(self, underlying: str) -> int:
-        """See `PostgresStore.recover`."""
+    def keep(self, batch: MinuteBatch) -> None:
+        """See `Store.keep_minute`."""
         if self._spool is None:
+            self.write_batch(batch)
+            return
+        self._on_step("before_spool")
+        try:
+            self._spool.append(batch)
+        except OSError as error:
+            self._write_unspooled(batch, error)
+        else:
+            self._on_step("after_spool_fsync")
+
+    def drain(self, underlying: str, most: int | None = None) -> int:
+        """See `Store.drain`."""
+        if self._spool is None or not self._spool.holds(underlying):
             return 0
-        with self._spool.open(underlying) as file:
-            count = self._drain(file, fuller=not self._locks.holds(underlying))
+        self._locks.renew()
+        return self._drain(self._spool, underlying, most)
+
+    def write(self, batch: MinuteBatch) -> None:
+        """See `Store.write_minute`."""
+        self.keep(batch)
+        try:
+            self.drain(batch.underlying)
+        except StoreUnavailable as error:
+            log.warning("minute spooled", extra={"underlying": batch.underlying, "reason": str(error)})
+
+    def recover(self, underlying: str) -> int:
+        """See `Store.recover`; of an underlying that is not ours, a stored bar gives way to a fuller one only."""
+        count = 0
+        while self._spool is not None and self._spool.holds(underlying):
+            count += self._drain(self._spool, underlying, fuller=not self._locks.holds(underlying))
         if count:
             log.info("spool recovered", extra={"underlying": underlying, "minutes": count})
         return count
 
-    def write(self, batch: MinuteBatch) -> None:
-        """See `PostgresStore.write_minute`."""
-        if self._spool is None:
-            self._write_batch(batch)
-            return
-        with self._spool.open(batch.underlying) as file:
-            self._on_step("before_spool")
-            try:
-                file.append(batch)
-            except OSError as error:
-                self._write_unspooled(batch, file.path, error)
-                return
-            self._on_step("after_spool_fsync")
-            try:
-                self._locks.renew()
-                self._drain(file)
-            except StoreUnavailable as error:
-                log.warning("minute spooled", extra={"underlying": batch.underlying, "reason": str(error)})
+    def write_batch(self, batch: MinuteBatch, *, fuller: bool = False) -> None:
+        """Into the database, past the spool."""
 
-    def _write_unspooled(self, batch: MinuteBatch, path: Path, error: OSError) -> None:
-        """The spool's disk is full or broken: the database alone must do."""
+        def write(connection: Connection) -> None:
+            fence = lambda c: self._locks.fence(c, batch.underlying)  # noqa: E731
+            minutes.write_batch(connection, batch, self._days, fence, self._on_step, fuller=fuller)
+
+        self._do(write)
+
+    def _write_unspooled(self, batch: MinuteBatch, error: OSError) -> None:
+        """The spool's disk is full or broken: the database alone must do, after what the spool holds already."""
+        assert self._spool is not None
+        path = self._spool.path(batch.underlying)
         log.error("spool not writable", extra={"file": str(path), "reason": str(error)})
         try:
-            self._write_batch(batch)
+            self.drain(batch.underlying)
+            self.write_batch(batch)
         except StoreUnavailable as unavailable:
             raise StoreError(
                 f"the minute {batch.timestamp:%Y-%m-%d %H:%M} UTC of {batch.underlying} can be kept neither in the "
                 f"spool {path} ({error.strerror}) nor in the database ({unavailable}); free disk space"
             ) from unavailable
 
-    def _drain(self, file: SpoolFile, *, fuller: bool = False) -> int:
+    def _drain(self, spool: Spool, underlying: str, most: int | None = None, *, fuller: bool = False) -> int:
         """Write what the spool holds, oldest first; how many batches that were."""
         count = 0
-        for end, batch in file.pending():
-            try:
-                self._write_batch(batch, fuller=fuller)
-            except Refused as error:
-                aside = file.set_aside(batch)
-                extra = {"underlying": batch.underlying, "minute": batch.timestamp.isoformat(), "kept_in": str(aside)}
-                log.error("minute refused", extra={**extra, "reason": str(error)})
-            file.done(end)
-            count += 1
-        self._on_step("before_spool_trim")
-        file.clear()
-        self._on_step("after_trim")
+        with spool.draining(underlying) as file:
+            for end, batch in islice(file.pending(), most):
+                try:
+                    self.write_batch(batch, fuller=fuller)
+                except Refused as error:
+                    extra = {"underlying": underlying, "minute": batch.timestamp.isoformat(), "reason": str(error)}
+                    log.error("minute refused", extra={**extra, "kept_in": str(file.set_aside(batch))})
+                file.done(end)
+                count += 1
+            self._on_step("before_spool_trim")
+            file.trim()
+            self._on_step("after_trim")
         return count
-
-    def _write_batch(self, batch: MinuteBatch, *, fuller: bool = False) -> None:
-        def write(connection: Connection) -> None:
-            fence = lambda c: self._locks.fence(c, batch.underlying)  # noqa: E731
-            minutes.write_batch(connection, batch, self._days, fence, self._on_step, fuller=fuller)
-
-        self._do(write)

@@ -44,8 +44,8 @@ T = TypeVar("T")
 class PostgresStore:
     """Durable memory in one PostgreSQL database; safe from several threads.
 
-    `spool` is a folder for minutes that the database cannot take now; without one, `write_minute`
-    raises StoreUnavailable instead.  `on_step` is called with the name of each step of writing a
+    `spool` is a folder where minutes are kept until the database has them; without one, `keep_minute`
+    needs the database.  `on_step` is called with the name of each step of writing a
     minute (before_spool to after_trim of `crashpoints.POINTS`).
     """
 
@@ -133,6 +133,26 @@ class PostgresStore:
 
     # --- minutes ---
 
+    def keep_minute(self, batch: MinuteBatch) -> None:
+        """Durable when it returns: fsynced in the spool, however slow the database is; idempotent.
+
+        Without a spool, or where its disk is full, the database must take it at once.  Raises StoreUnavailable
+        without a spool, StoreError if neither spool nor database can take it.
+        """
+        self._journal.keep(batch)
+
+    def drain(self, underlying: str, most: int | None = None) -> int:
+        """Write what the spool holds, oldest first, at most so many minutes; how many that were.
+
+        Raises StoreUnavailable while the database is away, LockHeld if another process took over the underlying;
+        what was not written stays in the spool.
+        """
+        return self._journal.drain(underlying, most)
+
+    def write_minute(self, batch: MinuteBatch) -> None:
+        """`keep_minute`, and `drain` if the database is there; raises what they raise."""
+        self._journal.write(batch)
+
     def recover(self, underlying: str) -> int:
         """Write what a killed process left in the spool; returns how many minutes that were.
 
@@ -140,14 +160,6 @@ class PostgresStore:
         Raises StoreUnavailable while the database is away; nothing is lost by that.
         """
         return self._journal.recover(underlying)
-
-    def write_minute(self, batch: MinuteBatch) -> None:
-        """Durable when it returns (in the database, or fsynced in the spool while that is away); idempotent.
-
-        Raises StoreUnavailable without a spool, StoreError if neither spool nor database can take it,
-        LockHeld if another process took over the underlying (the batch stays in the spool).
-        """
-        self._journal.write(batch)
 
     def write_bars(self, bars: Sequence[MinuteBar]) -> None:
         """Upsert underlying minutes alone (gap filling)."""

@@ -113,51 +113,84 @@ def scan(data: bytes | mmap.mmap, start: int = 0) -> Iterator[tuple[int, MinuteB
             yield position, None
 
 
+class Spool:
+    """A folder of spool files, private to us; safe from several threads and processes.
+
+    Who appends waits for others that append, and for nothing else: draining goes on beside it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._named: set[Path] = set()  # files whose name is on the disk, too
+        self._done: dict[Path, tuple[int, bytes]] = {}  # offsets behind what the database has, for this process's life
+
+    def path(self, underlying: str) -> Path:
+        """The file of an underlying."""
+        return self.folder / f"{quote(underlying, safe='')}.spool"
+
+    def append(self, batch: MinuteBatch) -> None:
+        """Add a batch; on the disk when this returns.  On OSError the file is as it was before."""
+        data, path = encode(batch), self.path(batch.underlying)
+        with _opened(path) as descriptor, _alone(descriptor):
+            if path not in self._named:  # a new file's name must survive a power cut as well as its content
+                self._sync_folder()
+                self._named.add(path)
+            _append(descriptor, data)
+
+    def holds(self, underlying: str) -> bool:
+        """Whether anything waits for the database."""
+        with suppress(FileNotFoundError):
+            return self.path(underlying).stat().st_size > 0
+        return False
+
+    @contextmanager
+    def draining(self, underlying: str) -> Iterator[SpoolFile]:
+        """The file of an underlying that `holds` something; other drainers wait."""
+        path = self.path(underlying)
+        with _opened(path.with_suffix(".draining")) as turn, _alone(turn), _opened(path) as descriptor:
+            yield SpoolFile(path, descriptor, self._done)
+
+    def _sync_folder(self) -> None:
+        descriptor = os.open(self.folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
 class SpoolFile:
-    """The spool of one underlying, opened and locked."""
+    """The spool of one underlying, for its one drainer."""
 
     def __init__(self, path: Path, descriptor: int, done: dict[Path, tuple[int, bytes]]) -> None:
         self.path, self._descriptor, self._done = path, descriptor, done
 
-    def append(self, batch: MinuteBatch) -> None:
-        """Add a batch; on the disk when this returns.  On OSError the file is as it was before."""
-        size = os.fstat(self._descriptor).st_size
-        data = memoryview(encode(batch))
-        try:
-            data = data[os.write(self._descriptor, data[: len(data) // 2]) :]
-            crashpoint("mid_spool_write")
-            while data:
-                data = data[os.write(self._descriptor, data) :]
-            os.fsync(self._descriptor)
-        except OSError:
-            with suppress(OSError):  # a torn tail is recognised when it is read
-                os.ftruncate(self._descriptor, size)
-            raise
-
     def pending(self) -> Iterator[tuple[int, MinuteBatch]]:
-        """Batches not yet done, in order, each with the offset behind it; damage is logged and passed over."""
-        start, head = self._done.get(self.path, (0, b""))
-        if head != self._head():  # another process emptied the file, and it was filled anew
-            start = 0
-        if os.fstat(self._descriptor).st_size <= start:
+        """Batches not yet done, in order, each with the offset behind it; damage is logged and passed over.
+
+        What is appended meanwhile comes the next time.
+        """
+        start = self._done_until()
+        with _alone(self._descriptor):  # no append is half done here, and none that fails will cut below this
+            size = os.fstat(self._descriptor).st_size
+        if size <= start:
             return
         damaged = 0
-        with mmap.mmap(self._descriptor, 0, access=mmap.ACCESS_READ) as data:  # a long outage must not fill memory
-            for end, batch in scan(data, start):
-                if batch is None:
-                    damaged += 1
-                else:
-                    yield end, batch
-        if damaged:
-            log.error("spool damaged", extra={"file": str(self.path), "stretches": damaged})
+        try:
+            with mmap.mmap(self._descriptor, size, access=mmap.ACCESS_READ) as data:  # an outage must not fill memory
+                for end, batch in scan(data, start):
+                    if batch is None:
+                        damaged += 1
+                    else:
+                        yield end, batch
+        finally:
+            if damaged:
+                log.error("spool damaged", extra={"file": str(self.path), "stretches": damaged})
+        self.done(size)
 
     def done(self, offset: int) -> None:
         """What lies before the offset is in the database."""
         self._done[self.path] = (offset, self._head())
-
-    def _head(self) -> bytes:
-        """The first record's mark, length and checksum: tells this filling of the file from the next."""
-        return os.pread(self._descriptor, _HEAD.size, 0)
 
     def set_aside(self, batch: MinuteBatch) -> Path:
         """Keep a batch that the database refuses for good, out of the others' way."""
@@ -168,38 +201,55 @@ class SpoolFile:
             os.fsync(file.fileno())
         return path
 
-    def clear(self) -> None:
-        """Everything is in the database."""
-        os.ftruncate(self._descriptor, 0)
+    def trim(self) -> bool:
+        """Empty the file, if everything in it is done; False where something is not, or was appended meanwhile."""
+        with _alone(self._descriptor):
+            if os.fstat(self._descriptor).st_size > self._done_until():
+                return False
+            os.ftruncate(self._descriptor, 0)
         self._done.pop(self.path, None)
+        return True
+
+    def _done_until(self) -> int:
+        """The offset behind what is done, of this filling of the file."""
+        offset, head = self._done.get(self.path, (0, b""))
+        return offset if head == self._head() else 0  # another process may have emptied it, and it was filled anew
+
+    def _head(self) -> bytes:
+        """The first record's mark, length and checksum: tells this filling of the file from the next."""
+        return os.pread(self._descriptor, _HEAD.size, 0)
 
 
-class Spool:
-    """A folder of spool files, private to us."""
+@contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._done: dict[Path, tuple[int, bytes]] = {}  # offsets behind what the database has, for this process's life
 
-    @contextmanager
-    def open(self, underlying: str) -> Iterator[SpoolFile]:
-        """The file of an underlying, for us alone: other threads and processes wait."""
-        path = self.folder / f"{quote(underlying, safe='')}.spool"
-        fresh = not path.exists()
-        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            if fresh:
-                self._sync_folder()
-            yield SpoolFile(path, descriptor, self._done)
-        finally:
-            os.close(descriptor)
+@contextmanager
+def _alone(descriptor: int) -> Iterator[None]:
+    """Other threads and processes that want the same file wait."""
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
 
-    def _sync_folder(self) -> None:
-        """A new file's name must survive a power cut as well as its content."""
-        descriptor = os.open(self.folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+
+def _append(descriptor: int, record: bytes) -> None:
+    """Write and fsync; on OSError cut what was written off again."""
+    size = os.fstat(descriptor).st_size
+    data = memoryview(record)
+    try:
+        data = data[os.write(descriptor, data[: len(data) // 2]) :]
+        crashpoint("mid_spool_write")
+        while data:
+            data = data[os.write(descriptor, data) :]
+        os.fsync(descriptor)
+    except OSError:
+        with suppress(OSError):  # a torn tail is recognised when it is read
+            os.ftruncate(descriptor, size)
+        raise

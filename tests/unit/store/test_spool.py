@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from uuid import UUID
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from zerogex.domain.bar import MinuteBar
 from zerogex.domain.chain import COLUMNS, OptionChain
 from zerogex.ports import MinuteBatch
-from zerogex.store.spool import Spool, encode, scan
+from zerogex.store.spool import Spool, SpoolFile, encode, scan
 
 MINUTE = datetime(2026, 2, 20, 14, 30, tzinfo=UTC)
 
@@ -34,10 +40,21 @@ def numbers(data: bytes) -> list[int | None]:
     return [None if found is None else found.batch_id.int for _, found in scan(data)]
 
 
+def waiting(spool: Spool, most: int | None = None) -> list[int]:
+    """Drain, into this list."""
+    found = []
+    with spool.draining("SPY") as file:
+        for end, kept in islice(file.pending(), most):
+            found.append(kept.batch_id.int)
+            file.done(end)
+        file.trim()
+    return found
+
+
 def test_a_batch_comes_back_as_it_was(tmp_path: Path, make_chain: Callable[..., OptionChain]) -> None:
-    given_batch = batch(1, make_chain())
-    with Spool(tmp_path).open("SPY") as file:
-        file.append(given_batch)
+    given_batch, spool = batch(1, make_chain()), Spool(tmp_path)
+    spool.append(given_batch)
+    with spool.draining("SPY") as file:
         ((_, found),) = file.pending()
     assert (found.batch_id, found.underlying, found.timestamp) == (UUID(int=1), "SPY", given_batch.timestamp)
     assert found.bars == given_batch.bars
@@ -50,18 +67,149 @@ def test_a_batch_comes_back_as_it_was(tmp_path: Path, make_chain: Callable[..., 
 
 def test_order_is_kept_and_what_is_done_is_not_read_again(tmp_path: Path) -> None:
     spool = Spool(tmp_path)
-    with spool.open("SPY") as file:
-        for number in range(4):
-            file.append(batch(number))
-        for end, found in file.pending():
-            if found.batch_id.int == 1:
-                file.done(end)
-                break
-    with spool.open("SPY") as file:
-        assert [found.batch_id.int for _, found in file.pending()] == [2, 3]
-        file.clear()
-        file.append(batch(9))
-        assert [found.batch_id.int for _, found in file.pending()] == [9]
+    assert not spool.holds("SPY")
+    for number in range(4):
+        spool.append(batch(number))
+    assert waiting(spool, 2) == [0, 1]
+    assert spool.holds("SPY")
+    assert waiting(spool) == [2, 3]
+    assert not spool.holds("SPY")
+    spool.append(batch(9))
+    assert waiting(spool) == [9]
+
+
+def test_what_is_appended_while_a_drain_runs_waits_for_the_next(tmp_path: Path) -> None:
+    spool, other = Spool(tmp_path), Spool(tmp_path)
+    spool.append(batch(0))
+    with spool.draining("SPY") as file:
+        for end, _ in file.pending():
+            spool.append(batch(1))
+            other.append(batch(2))
+            file.done(end)
+        assert not file.trim()
+    assert waiting(spool) == [1, 2]
+
+
+class Spooling(RuleBasedStateMachine):
+    """Two processes append and drain one spool, in any order, and die where they like."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = TemporaryDirectory()
+        self.lives = [Spool(Path(self.folder.name)) for _ in range(2)]
+        self.kept: list[int] = []  # acknowledged
+        self.written: list[int] = []  # to the database, each the first time
+        self.lost = 0  # appends that died half way
+        self.drainer = 0  # whose turn it is
+        self.known: list[set[int]] = [set(), set()]  # what each life knows to be in the database
+        self.turn = ExitStack()
+        self.file: SpoolFile | None = None
+        self.records: Iterator[tuple[int, MinuteBatch]] = iter(())
+
+    @rule(which=st.integers(0, 1))
+    def append(self, which: int) -> None:
+        number = len(self.kept) + self.lost
+        self.lives[which].append(batch(number))
+        self.kept.append(number)
+
+    @rule(which=st.integers(0, 1), share=st.floats(0, 1, exclude_max=True))
+    def die_while_appending(self, which: int, share: float) -> None:
+        record = encode(batch(len(self.kept) + self.lost))
+        self.lost += 1
+        with self.lives[which].path("SPY").open("ab") as file:
+            file.write(record[: int(share * len(record))])
+        self.die(which)
+
+    @rule(which=st.integers(0, 1))
+    def die(self, which: int) -> None:
+        if which == self.drainer:
+            self.finish()
+        self.lives[which], self.known[which] = Spool(Path(self.folder.name)), set()
+
+    @precondition(lambda self: self.file is None)
+    @rule(which=st.integers(0, 1))
+    def begin_to_drain(self, which: int) -> None:
+        if self.lives[which].holds("SPY"):
+            self.drainer = which
+            self.file = self.turn.enter_context(self.lives[which].draining("SPY"))
+            self.records = self.file.pending()
+
+    @precondition(lambda self: self.file is not None)
+    @rule(acknowledged=st.booleans())
+    def write_one(self, acknowledged: bool) -> None:
+        assert self.file is not None
+        if (found := next(self.records, None)) is None:
+            return
+        end, kept = found
+        number = kept.batch_id.int
+        assert number not in self.known[self.drainer]
+        if number not in self.written:  # the database knows a batch by its id
+            self.written.append(number)
+        if acknowledged:
+            self.file.done(end)
+            self.known[self.drainer].add(number)
+        else:
+            self.finish()  # the database went away before it answered
+
+    @precondition(lambda self: self.file is not None)
+    @rule()
+    def trim(self) -> None:
+        assert self.file is not None
+        if self.file.trim():
+            assert self.written == self.kept
+            self.records = iter(())
+
+    @rule()
+    def finish(self) -> None:
+        self.turn.close()
+        self.file, self.records = None, iter(())
+
+    @invariant()
+    def nothing_is_written_out_of_order_or_of_nowhere(self) -> None:
+        assert self.written == self.kept[: len(self.written)]
+
+    def teardown(self) -> None:
+        self.finish()
+        last = self.lives[0]
+        if last.holds("SPY"):
+            self.written += [number for number in waiting(last) if number not in self.written]
+        assert self.written == self.kept
+        assert not last.holds("SPY")
+        self.folder.cleanup()
+
+
+Spooling.TestCase.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+test_any_order_of_appends_drains_and_deaths_keeps_every_record_once = Spooling.TestCase
+
+
+def test_threads_and_processes_that_append_and_drain_at_once_lose_and_double_nothing(tmp_path: Path) -> None:
+    found: list[int] = []
+    ended: list[int] = []
+
+    def append(first: int) -> None:
+        spool = Spool(tmp_path)  # a lock of its own, as another process has
+        for number in range(first, first + 40):
+            spool.append(batch(number))
+        ended.append(first)
+
+    def drain() -> None:
+        spool, over = Spool(tmp_path), False
+        while not over:
+            over = len(ended) == 3
+            if spool.holds("SPY"):
+                with spool.draining("SPY") as file:
+                    found.extend(kept.batch_id.int for _, kept in file.pending())
+                    while not file.trim():
+                        found.extend(kept.batch_id.int for _, kept in file.pending())
+
+    work = [*(threading.Thread(target=append, args=[100 * n]) for n in range(3)), *(
+        threading.Thread(target=drain) for _ in range(2))]  # fmt: skip
+    for thread in work:
+        thread.start()
+    for thread in work:
+        thread.join()
+    assert sorted(found) == sorted(100 * n + k for n in range(3) for k in range(40))
+    assert all([x for x in found if x // 100 == n] == list(range(100 * n, 100 * n + 40)) for n in range(3))
 
 
 @given(cut=st.integers(0, sum(map(len, RECORDS))))
@@ -89,47 +237,46 @@ def test_noise_is_never_taken_for_a_record(noise: bytes) -> None:
 
 def test_a_file_that_another_process_emptied_is_read_from_its_beginning(tmp_path: Path) -> None:
     ours, theirs = Spool(tmp_path), Spool(tmp_path)
-    with ours.open("SPY") as file:
-        for number in range(3):
-            file.append(batch(number))
-        first, _ = next(file.pending())
-        file.done(first)  # and then the database went away
-    with theirs.open("SPY") as file:
-        assert len(list(file.pending())) == 3
-        file.clear()
-    with ours.open("SPY") as file:
-        file.append(batch(7))
-        assert [kept.batch_id.int for _, kept in file.pending()] == [7]
+    for number in range(3):
+        ours.append(batch(number))
+    assert waiting(ours, 1) == [0]  # and then the database went away
+    assert waiting(theirs) == [0, 1, 2]
+    ours.append(batch(7))
+    assert waiting(ours) == [7]
 
 
 def test_damage_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "SPY.spool").write_bytes(RECORDS[0] + b"garbage" + RECORDS[1] + RECORDS[2][:-1])
-    with Spool(tmp_path).open("SPY") as file:
-        assert [found.batch_id.int for _, found in file.pending()] == [0, 1]
+    spool = Spool(tmp_path)
+    assert waiting(spool) == [0, 1]
+    assert not spool.holds("SPY")
     (record,) = (record for record in caplog.records if record.message == "spool damaged")
     assert record.stretches == 2
 
 
 def test_files_are_ours_alone_and_named_after_the_symbol(tmp_path: Path) -> None:
-    with Spool(tmp_path / "spool").open("../$SPX/.X") as file:
-        file.append(batch(1))
-    assert [path.name for path in (tmp_path / "spool").iterdir()] == ["..%2F%24SPX%2F.X.spool"]
+    spool = Spool(tmp_path / "spool")
+    odd = replace(batch(1), underlying="../$SPX/.X")
+    spool.append(odd)
+    with spool.draining(odd.underlying) as file:
+        kept_in = file.set_aside(odd)
+    names = ["..%2F%24SPX%2F.X.draining", "..%2F%24SPX%2F.X.refused", "..%2F%24SPX%2F.X.spool"]
+    assert sorted(path.name for path in spool.folder.iterdir()) == names
     assert file.path.stat().st_mode & 0o777 == 0o600
-    assert file.path.parent.stat().st_mode & 0o777 == 0o700
+    assert kept_in.parent.stat().st_mode & 0o777 == 0o700
 
 
 def test_an_append_that_fails_leaves_the_file_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real_write = os.write
-    with Spool(tmp_path).open("SPY") as file:
-        file.append(batch(1))
-        before = file.path.read_bytes()
+    real_write, spool = os.write, Spool(tmp_path)
+    spool.append(batch(1))
+    before = spool.path("SPY").read_bytes()
 
-        def short_write(descriptor: int, data: memoryview) -> int:
-            if len(data) < 60:
-                raise OSError(28, "No space left on device")
-            return real_write(descriptor, bytes(data[:50]))
+    def short_write(descriptor: int, data: memoryview) -> int:
+        if len(data) < 60:
+            raise OSError(28, "No space left on device")
+        return real_write(descriptor, bytes(data[:50]))
 
-        monkeypatch.setattr(os, "write", short_write)
-        with pytest.raises(OSError, match="No space left"):
-            file.append(batch(2))
-        assert file.path.read_bytes() == before
+    monkeypatch.setattr(os, "write", short_write)
+    with pytest.raises(OSError, match="No space left"):
+        spool.append(batch(2))
+    assert spool.path("SPY").read_bytes() == before
