@@ -90,9 +90,17 @@ class _MeasuredStore:
         self._store = store
         self._meter = meter
 
+    def keep_minute(self, batch: MinuteBatch) -> None:
+        """See `Store`."""
+        self._timed("keep_minute", self._store.keep_minute)(batch)
+        self._count_minute(batch)
+
     def write_minute(self, batch: MinuteBatch) -> None:
         """See `Store`."""
         self._timed("write_minute", self._store.write_minute)(batch)
+        self._count_minute(batch)
+
+    def _count_minute(self, batch: MinuteBatch) -> None:
         self._meter.add("minutes_stored_total", 1, batch.underlying)
         if batch.bars:
             self._meter.add("bars_stored_total", len(batch.bars), batch.underlying)

@@ -140,6 +140,10 @@ class RecordedStore:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.store, name)
 
+    def keep_minute(self, batch: MinuteBatch) -> None:
+        self.store.keep_minute(batch)
+        self.acknowledged.append(batch)
+
     def write_minute(self, batch: MinuteBatch) -> None:
         self.store.write_minute(batch)
         self.acknowledged.append(batch)

@@ -24,6 +24,7 @@ from zerogex.providers.tradestation.config import TradeStationConfig
 from zerogex.simulator.config import SimulatorConfig
 from zerogex.simulator.server import Simulator
 from zerogex.store.postgres import PostgresStore
+from zerogex.store.spool import Spool
 
 MORNING = datetime(2026, 11, 20, 15, 30, tzinfo=UTC)  # 10:30 in New York
 MINUTE = timedelta(minutes=1)
@@ -209,11 +210,11 @@ class Process:
 async def test_kill_9_loses_no_closed_minute_and_a_restart_goes_on_without_duplicates(store, database, tmp_path):
     async with feed() as (simulator, _, clock):
         async with Process(simulator, database, tmp_path / "killed", "SPY") as first:
-            await until(lambda: len(first.stored) >= 3)
+            await until(lambda: len(first.stored) >= 3 and store.latest_chain("SPY") is not None)
             first.process.send_signal(signal.SIGKILL)
             await first.process.wait()
         killed_at = clock.now()
-        after_kill = chain_minutes(database)
+        after_kill = chain_minutes(database) | chains_on_disk(tmp_path / "killed")
         assert first.stored.items() <= after_kill.items()
         checkpoint = store.latest_chain("SPY")
         async with Process(simulator, database, tmp_path / "killed", "SPY") as second:
@@ -233,6 +234,13 @@ async def test_kill_9_loses_no_closed_minute_and_a_restart_goes_on_without_dupli
     gap = [label for label in minutes if killed_at - MINUTE < label < min(second.stored)]
     assert len(gap) <= 1  # nothing is invented for the time nobody listened
     assert no_bar_missing(store, killed_at)
+
+
+def chains_on_disk(folder):
+    """What a killed process's spool holds: label → contracts."""
+    spool = Spool(folder)
+    with spool.draining("SPY") as file:
+        return {kept.timestamp: len(kept.chain) for _, kept in file.pending() if kept.chain is not None}
 
 
 def no_bar_missing(store, until_label):

@@ -1,11 +1,11 @@
 """One underlying, from the feed to the store.
 
-    bars ┐                    ┌► every second: IV, Greeks → the latest rows
+    bars ┐                    ┌► at each minute's end: IV, Greeks → outbox → history
     chains ┴► inbox ► merge ──┤
-                              └► at each minute's close: IV, Greeks → history
+                              └► every second, once the minutes before are durable: IV, Greeks → the latest rows
 
-The merge task alone owns the live chain and the minutes; blocking work happens in threads, in order.
-Every queue is bounded: where the database is slow, the feed waits.
+The live chain and the minutes belong to the event loop; blocking work happens in threads, in order.
+Every queue is bounded: where the disk is slow, the feed waits.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -25,7 +24,7 @@ import numpy as np
 from zerogex.clock import Clock
 from zerogex.domain.bar import UnderlyingBar
 from zerogex.domain.calendar import Session, minute_of, session_at
-from zerogex.domain.chain import OptionChain
+from zerogex.domain.chain import Bools, OptionChain
 from zerogex.domain.contract import OptionContract
 from zerogex.domain.quote import OptionQuote, UnderlyingQuote
 from zerogex.engines.bar_mender import BarMender
@@ -53,8 +52,6 @@ _MERGE_MAX = 256  # reads merged in one go
 _GATHER_REAL_S = 0.01  # between two merges: neighbouring messages share the price of one
 _TICK_REAL_S = 0.1
 _LATEST_FLOOR_REAL_S = 0.25
-_MINUTES_FIRST_REAL_S = 2.0  # the page waits no longer than this for a slow minute
-_LOOK_REAL_S = 0.01
 _REJECTED_EVERY_REAL_S = 60.0
 _GRACE_REAL_S = 0.25  # what a fast simulated minute gets at least
 
@@ -98,7 +95,6 @@ class UnderlyingIngest:
         self.bars = BarFollower(
             underlying, market, clock, config, self.mender, deliver=self._inbox.put, passes=self._passes
         )
-        self._closed: deque[ClosedMinute] = deque()  # out of the builder, on their way to the outbox
         self._gone: list[str] = []  # contracts to forget in the latest rows
         self._latest_wanted = asyncio.Event()
         self._latest_spot: float | None = None
@@ -118,7 +114,7 @@ class UnderlyingIngest:
 
     def _work(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
         streamed = (self.bars.run, self.bars.mend, self.follower.run, self.audit.run)
-        return (*streamed, self._merge, self._tick, self.outbox.run, self._latest)
+        return (*streamed, self._merge, self._tick, self.outbox.keep, self.outbox.drain, self._latest)
 
     def buffers(self) -> dict[str, int]:
         """What waits: network reads, closed minutes, changed contracts."""
@@ -214,7 +210,7 @@ class UnderlyingIngest:
     async def _retarget(self, contracts: Sequence[OptionContract]) -> None:
         """Follow these contracts from now on; the latest rows forget the others at the next write."""
         # Minutes that are over end before: they keep the contracts that settled with them.
-        self._closed += map(self._declaring, self.builder.advance(self.clock.now(), early=False))
+        self._end_minutes(self.clock.now())
         self._gone += [contract.symbol for contract in self.live.follow(contracts)]
         self._latest_wanted.set()
 
@@ -227,12 +223,14 @@ class UnderlyingIngest:
             while len(events) < _MERGE_MAX and not self._inbox.empty():
                 events.append(self._inbox.get_nowait())
             self._take(events)
-            self._closed += map(self._declaring, self.builder.advance(self.clock.now(), early=not self.outbox))
-            while self._closed:
-                await self.outbox.put(self._closed[0])
-                self._closed.popleft()
+            self._end_minutes(self.clock.now())
+            await self.outbox.room()
             if self.live.dirty_count >= self.config.max_buffer:
                 self._latest_wanted.set()
+
+    def _end_minutes(self, now: datetime) -> None:
+        """Hand out the minutes that are over at an instant."""
+        self.outbox.add(map(self._declaring, self.builder.advance(now)))
 
     def _declaring(self, minute: ClosedMinute) -> ClosedMinute:
         """The minute, with what those before it lack."""
@@ -292,8 +290,7 @@ class UnderlyingIngest:
             longest = self.config.flush_interval_s
             if longest < self.config.bucket_seconds and passed - flushed >= longest:
                 flushed = passed
-                for minute in self.builder.open_minute():
-                    await self.outbox.put(minute)
+                self.outbox.add(self.builder.open_minute())
             if time.monotonic() - rejected_said >= _REJECTED_EVERY_REAL_S:
                 self._diary.rejected(self.validator.rejected - rejected)
                 rejected_said, rejected = time.monotonic(), self.validator.rejected.copy()
@@ -304,9 +301,10 @@ class UnderlyingIngest:
         backoff = Backoff()
         while True:
             began = time.monotonic()
-            await self._minutes_first()
+            now = self.clock.now()
+            self._end_minutes(now)
             try:
-                await self._write_latest()
+                await self._write_latest(now)
                 backoff.reset()
             except StoreUnavailable as error:
                 self._latest_spot = None  # whatever was changed then is written whole next time
@@ -321,37 +319,36 @@ class UnderlyingIngest:
                     await asyncio.wait_for(self._latest_wanted.wait(), wait_s)
             self._latest_wanted.clear()
 
-    async def _minutes_first(self) -> None:
-        """Wait until every minute that is over is stored: after a kill the last checkpoint then completes history."""
-        patience = time.monotonic() + _MINUTES_FIRST_REAL_S
-        while time.monotonic() < patience:
-            if self.outbox.is_written and not self.builder.is_behind(self.clock.now()):
-                return
-            await asyncio.sleep(_LOOK_REAL_S)
-
-    async def _write_latest(self) -> None:
-        """Checkpoint the live chain: all of it where spot moved (each Greek did too), otherwise what changed."""
-        if self._gone:
-            gone = tuple(self._gone)
+    async def _write_latest(self, now: datetime) -> None:
+        """Checkpoint the live chain, once every minute before is durable: after a kill it completes history."""
+        gone, checkpoint = tuple(self._gone), self._checkpoint(now)
+        await self.outbox.all_kept()
+        if gone:
             await in_thread(self.store.forget_latest, self.underlying, gone)
             del self._gone[: len(gone)]
-        now = self.clock.now()
+        if checkpoint is None:
+            return
+        chain, changed = checkpoint
+        enriched = (await in_thread(enrich, chain, self.config.enrich)).chain
+        await in_thread(self.store.write_latest, enriched, changed)
+        self._latest_spot = chain.spot
+        self._diary.greeks(enriched)
+
+    def _checkpoint(self, now: datetime) -> tuple[OptionChain, Bools] | None:
+        """The live chain and what to write of it: all rows where spot moved (each Greek did too), else what changed."""
         spot, spot_time = self.builder.book.spot_now()
         if spot is None or not len(self.live):
-            return
+            return None
         changed = self.live.dirty(now)
         if spot != self._latest_spot:
             changed = np.ones_like(changed)
         if not changed.any():
-            return
+            return None
         chain = self.live.snapshot(
             now, spot, spot_time=spot_time, simulated=self.clock.simulated, delayed=self.builder.delayed
         )
         self.live.mark_clean()
-        enriched = (await in_thread(enrich, chain, self.config.enrich)).chain
-        await in_thread(self.store.write_latest, enriched, changed)
-        self._latest_spot = spot
-        self._diary.greeks(enriched)
+        return chain, changed
 
     async def _drain(self) -> None:
         """Write every minute that is not stored, the open one as it stands, and the latest rows."""
@@ -359,16 +356,9 @@ class UnderlyingIngest:
         while not self._inbox.empty():
             events.append(self._inbox.get_nowait())
         self._take(events)
-        ending = map(self._declaring, self.builder.drain(self.clock.now()))
-        minutes = [*self.outbox.unwritten(), *self._closed, *ending]
-        lost: StoreUnavailable | None = None
-        for minute in minutes:
-            try:
-                await self.outbox.write(minute, attempts=1)
-            except StoreUnavailable as error:
-                lost = error
-        if lost is not None:
-            raise lost
+        now = self.clock.now()
+        self.outbox.add(map(self._declaring, self.builder.drain(now)))
+        minutes = await self.outbox.close()
         with suppress(StoreUnavailable):  # history is safe; the latest rows are a mirror of memory
-            await self._write_latest()
-        log.info("ingest drained", extra={"underlying": self.underlying, "minutes": len(minutes)})
+            await self._write_latest(now)
+        log.info("ingest drained", extra={"underlying": self.underlying, "minutes": minutes})

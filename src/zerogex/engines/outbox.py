@@ -1,16 +1,24 @@
-"""Minutes that are over, on their way to the store."""
+"""Minutes that are over, on their way to the store.
+
+    minutes ► IV, Greeks ► kept on the disk ► drained into the database ► valued anew where a late bar asks for it
+
+Keeping takes milliseconds in a thread of its own, however long the database takes for the rest.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import os
+import time
+from collections import deque
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
 from zerogex.engines.ingest_diary import Diary
-from zerogex.engines.threads import Backoff, in_thread
+from zerogex.engines.threads import Backoff, OwnThread, in_thread
 from zerogex.errors import StoreUnavailable
 from zerogex.pipeline.enrich import EnrichConfig, enrich
 from zerogex.pipeline.minutes import ClosedMinute
@@ -18,11 +26,13 @@ from zerogex.ports import MinuteBatch, Store
 
 log = logging.getLogger(__name__)
 
-MINUTES_MAX = 32  # minutes waiting to be written
+MINUTES_MAX = 32  # waiting to be kept
+_DRAINED_AT_ONCE = 20  # minutes; a stop waits for no more
+_LAST_DRAIN_REAL_S = 10.0  # at the end; what takes longer waits in the spool for the next start
 
 
 class Outbox:
-    """Writes the minutes of one underlying in their order; bounded: where the store is slow, `put` waits."""
+    """The minutes of one underlying, kept and stored in their order."""
 
     def __init__(self, underlying: str, store: Store, config: EnrichConfig, diary: Diary) -> None:
         self.underlying = underlying
@@ -30,46 +40,114 @@ class Outbox:
         self.config = config
         self.stored_until: datetime | None = None  # end of the newest durable minute
         self._diary = diary
-        self._waiting: asyncio.Queue[ClosedMinute] = asyncio.Queue(MINUTES_MAX)
-        self._writing: ClosedMinute | None = None
+        self._waiting: deque[ClosedMinute] = deque()
+        self._kept = 0  # minutes, since we began
+        self._thread = OwnThread(f"{underlying} keeping")
+        self._added, self._moved, self._undrained = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._to_reprice: dict[datetime, ClosedMinute] = {}
 
     def __len__(self) -> int:
-        return self._waiting.qsize()
+        return len(self._waiting)
 
-    @property
-    def is_written(self) -> bool:
-        """Whether every minute that was put is in the store."""
-        return self._writing is None and self._waiting.empty()
+    def add(self, minutes: Iterable[ClosedMinute]) -> None:
+        """Take what is over; it is kept next."""
+        self._waiting.extend(minutes)
+        self._added.set()
 
-    async def put(self, minute: ClosedMinute) -> None:
-        """Wait for a place, and take it."""
-        await self._waiting.put(minute)
+    async def room(self) -> None:
+        """Wait while too many minutes wait: where the disk is slow, the feed waits."""
+        await self._until_kept(self._kept + len(self._waiting) - MINUTES_MAX + 1)
 
-    async def run(self) -> None:
-        """Write what comes, until cancelled."""
+    async def all_kept(self) -> None:
+        """Wait until every minute that was added before is durable."""
+        await self._until_kept(self._kept + len(self._waiting))
+
+    async def _until_kept(self, count: int) -> None:
+        while self._kept < count:
+            self._moved.clear()
+            await self._moved.wait()
+
+    async def keep(self) -> None:
+        """Make what is added durable, until cancelled."""
         while True:
-            self._writing = await self._waiting.get()
-            await self.write(self._writing)
-            self._writing = None
+            while self._waiting:
+                await self._keep(self._waiting[0])
+                self._waiting.popleft()
+                self._kept += 1
+                self._moved.set()
+            self._added.clear()
+            await self._added.wait()
 
-    def unwritten(self) -> list[ClosedMinute]:
-        """Take out what `run` did not come to."""
-        minutes = [self._writing] if self._writing is not None else []
-        while not self._waiting.empty():
-            minutes.append(self._waiting.get_nowait())
+    async def drain(self) -> None:
+        """Bring what is kept into the database, until cancelled; a database that is away is asked again."""
+        backoff, away, minutes = Backoff(), False, 0
+        while True:
+            await self._undrained.wait()
+            self._undrained.clear()
+            try:
+                while drained := await self._drain_some():
+                    minutes += drained
+                await self._reprice()
+            except StoreUnavailable as error:
+                if not away:
+                    self._say_away(error)
+                away = True
+                self._undrained.set()
+                await backoff.pause()
+                continue
+            if away:
+                log.info("spool recovered", extra={"underlying": self.underlying, "minutes": minutes})
+            away, minutes = False, 0
+            backoff.reset()
+
+    async def close(self) -> int:
+        """Keep what waits, write what the database takes soon; how many minutes waited.
+
+        Call it when `keep` and `drain` have ended.  Raises StoreUnavailable if a minute could not be kept.
+        """
+        minutes, lost = len(self._waiting), None
+        try:
+            while self._waiting:
+                try:
+                    await self._keep(self._waiting.popleft(), attempts=1)
+                except StoreUnavailable as error:
+                    lost = error
+            if lost is not None:
+                raise lost
+            await self._drain_for(_LAST_DRAIN_REAL_S)
+        finally:
+            self._thread.close()
         return minutes
 
-    async def write(self, minute: ClosedMinute, attempts: int | None = None) -> None:
-        """Durable when it returns; waits for a store that is away (`attempts`: gives up after so many)."""
+    async def _drain_for(self, patience_s: float) -> None:
+        began = time.monotonic()
+        try:
+            while await self._drain_some():
+                if time.monotonic() - began > patience_s:
+                    return
+            await self._reprice()
+            await self._drain_some()
+        except StoreUnavailable as error:
+            self._say_away(error)
+
+    async def _drain_some(self) -> int:
+        return await in_thread(self.store.drain, self.underlying, _DRAINED_AT_ONCE)
+
+    def _say_away(self, error: StoreUnavailable) -> None:
+        log.warning("minutes wait on disk", extra={"underlying": self.underlying, "reason": str(error)})
+
+    async def _keep(self, minute: ClosedMinute, attempts: int | None = None) -> None:
+        """Durable when it returns; waits for a store that cannot (`attempts`: gives up after so many)."""
         if minute.reprice:
-            minute = await self._reprice(minute)
-            if minute.chain is None and not minute.gaps:
+            self._to_reprice[minute.timestamp] = replace(minute, gaps=())
+            self._undrained.set()
+            if not minute.gaps:
                 return
-        batch = await in_thread(self.batch, minute)
+        batch = await self._thread.run(self.batch, minute)
         backoff, tried = Backoff(), 0
         while True:
             try:
-                await in_thread(self.store.write_minute, batch)
+                await self._thread.run(self.store.keep_minute, batch)
                 break
             except StoreUnavailable as error:
                 tried += 1
@@ -79,6 +157,7 @@ class Outbox:
                 if tried == attempts:
                     raise
                 await backoff.pause()
+        self._undrained.set()
         self.stored_until = max(minute.end, self.stored_until or minute.end)
         self._diary.stored(minute, batch)
 
@@ -88,16 +167,15 @@ class Outbox:
         named = batch_id(minute.timestamp), self.underlying, minute.timestamp
         return MinuteBatch(*named, chain, minute.bars, minute.gaps)
 
-    async def _reprice(self, minute: ClosedMinute) -> ClosedMinute:
-        """With the stored rows of the minute, at the close its bar turned out to have, where that changes them."""
-        try:
-            chain = await in_thread(self.store.minute_chain, self.underlying, minute.timestamp)
-        except StoreUnavailable as error:  # its rows keep the spot they were valued at, and say so
-            log.warning("minute not repriced", extra={"underlying": self.underlying, "error": str(error)})
-            return minute
-        if chain is None or minute.spot is None or chain.spot == minute.spot:
-            return minute
-        return replace(minute, chain=replace(chain, spot=minute.spot, spot_time=None), reprice=False)
+    async def _reprice(self) -> None:
+        """Value stored minutes at the close their bars turned out to have; all that was kept of them is drained."""
+        for timestamp, minute in list(self._to_reprice.items()):
+            chain = await in_thread(self.store.minute_chain, self.underlying, timestamp)
+            if chain is not None and minute.spot is not None and chain.spot != minute.spot:
+                chain = replace(chain, spot=minute.spot, spot_time=None)
+                await self._keep(replace(minute, chain=chain, reprice=False))
+            if self._to_reprice[timestamp] is minute:
+                del self._to_reprice[timestamp]
 
 
 def batch_id(timestamp: datetime) -> UUID:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -16,7 +18,27 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 10.0
 
 async def in_thread(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """`asyncio.to_thread`, but a cancellation waits for the thread: two writes never overlap."""
-    work = asyncio.ensure_future(asyncio.to_thread(call, *args, **kwargs))
+    return await _to_its_end(asyncio.to_thread(call, *args, **kwargs))
+
+
+class OwnThread:
+    """A thread for one owner's calls, which never wait for a place behind calls that hang."""
+
+    def __init__(self, name: str) -> None:
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix=name)
+
+    async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """See `in_thread`."""
+        work = partial(call, *args, **kwargs)
+        return await _to_its_end(asyncio.get_running_loop().run_in_executor(self._executor, work))
+
+    def close(self) -> None:
+        """No more calls."""
+        self._executor.shutdown(wait=False)
+
+
+async def _to_its_end(call: Awaitable[T]) -> T:
+    work = asyncio.ensure_future(call)
     try:
         return await asyncio.shield(work)
     except asyncio.CancelledError:

@@ -148,29 +148,21 @@ class MinuteBuilder:
         self._merge(quotes, seconds)
         self._watermark = max(self._watermark, newest)
 
-    def advance(self, now: datetime, *, early: bool = True) -> list[ClosedMinute]:
-        """Tell the time; returns what ended, what closed and what was revised by it, in order.
-
-        `early=False` holds ended buckets back until they close, for a writer that is behind.
-        """
+    def advance(self, now: datetime) -> list[ClosedMinute]:
+        """Tell the time; returns what ended, what closed and what was revised by it, in order."""
         if self._open is None:
             self.start(now)
         self._hear(now.timestamp())
         out = self._revisions()
         for start, bucket in list(self._ended.items()):
             closes = start + self.bucket + self.grace_s <= self._watermark
-            if closes or (early and not bucket.handed):
+            if closes or not bucket.handed:
                 out += self._hand_out(start, bucket)
             if closes:
                 self._closed[start] = self._ended.pop(start)
         while len(self._closed) > _RETAINED:
             self._revised.discard(self._closed.popitem(last=False)[0])
         return out
-
-    def is_behind(self, now: datetime) -> bool:
-        """Whether a bucket that is over at this instant has not been handed out."""
-        over = self._open is not None and self._open + self.bucket <= now.timestamp()
-        return over or any(not bucket.handed for bucket in self._ended.values())
 
     def drain(self, now: datetime) -> list[ClosedMinute]:
         """Everything that ended, closed or not, and the open bucket as it stands; feed it nothing afterwards."""

@@ -143,11 +143,16 @@ class Memory:
         self.recovered += 1
         return 0
 
-    def write_minute(self, batch):
+    def keep_minute(self, batch):
         if self.away > 0:
             self.away -= 1
             raise StoreUnavailable("away")
         self.minutes.append(batch)
+
+    write_minute = keep_minute
+
+    def drain(self, underlying, most=None):
+        return 0
 
     def write_bars(self, bars):
         self.bars_written += bars
@@ -307,8 +312,8 @@ async def test_minutes_that_wait_behind_a_slow_store_are_written_at_cancellation
     async with Running()() as at_work:
         await at_work.chain_heard()
         at_work.store.away = 10**9
-        at_work.clock.advance(10 * 60)  # ten minutes end at once: one is written, one waits, the rest has no room
-        await at_work.until(lambda: at_work.engine.followed[0].buffers()["outbox"] == 1)
+        at_work.clock.advance(10 * 60)  # ten minutes end at once: there is room for one
+        await at_work.until(lambda: at_work.engine.followed[0].buffers()["outbox"] >= 10)
         at_work.store.away = 0
         await at_work.stop()
     assert sorted({label for label, *_ in at_work.chains}) == [TEN + k * MINUTE for k in range(11)]

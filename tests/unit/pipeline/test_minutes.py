@@ -51,9 +51,7 @@ def test_a_minute_is_handed_out_at_its_end_with_its_close_as_spot():
     builder.add_quotes([quote(30)])
     builder.add_bar(bar(0, 601.0, closed=False))
     assert builder.advance(at(59.9)) == []
-    assert builder.is_behind(at(60))
     (minute,) = builder.advance(at(60))
-    assert not builder.is_behind(at(60))
     assert (minute.timestamp, minute.end) == (TEN, at(60))
     assert minute.chain.as_of == at(60)
     assert minute.chain.spot == minute.bars[0].close == 601.0
@@ -77,14 +75,6 @@ def test_a_minute_comes_again_when_it_closes_only_if_the_grace_changed_it():
     assert other.again and not other.revision
     assert (other.chain.spot, other.chain.bid[0], other.bars[0].close) == (601.5, 1.1, 601.5)
     assert dearer.counts.late == 0
-
-
-def test_a_writer_that_is_behind_gets_each_minute_once():
-    builder = builder_at()
-    builder.add_quotes([quote(30)])
-    builder.add_bar(bar(0, 601.0))
-    assert builder.advance(at(61), early=False) == []
-    assert len(builder.advance(at(62), early=False)) == 1
 
 
 def test_a_tick_at_the_boundary_belongs_to_the_minute_it_begins():
