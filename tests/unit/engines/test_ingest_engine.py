@@ -1,6 +1,7 @@
 """Ingest against ports in this process: what reaches the store, in which order, whatever the feed and the store do."""
 
 import asyncio
+import threading
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -274,6 +275,25 @@ async def test_a_store_that_is_away_delays_minutes_and_loses_none(caplog):
         await at_work.until(lambda: len(at_work.chains) == 3)
     assert [label for label, *_ in at_work.chains[:3]] == [TEN, TEN + MINUTE, TEN + 2 * MINUTE]
     assert "store unavailable, minute waits" in caplog.messages
+
+
+async def test_the_latest_rows_of_a_minute_wait_until_the_one_before_is_durable():
+    """Killed in between, the rows of the minute before are all there is of it."""
+    async with Running()() as at_work:
+        await at_work.chain_heard()
+        disk, order, counts = threading.Event(), [], at_work.engine.followed[0].builder.counts
+        keep, write = at_work.store.keep_minute, at_work.store.write_latest
+        at_work.store.keep_minute = lambda batch: (disk.wait(60), order.append(batch.timestamp), keep(batch))
+        at_work.store.write_latest = lambda chain, changed: (order.append(chain.as_of), write(chain, changed))
+        at_work.clock.advance(61)
+        at_work.market.say_chain(volume=77)
+        await at_work.until(lambda: counts.quotes == 20)
+        await asyncio.sleep(0.05)  # ten times what is between two writes of the latest rows
+        assert not [at for at in order if at > TEN + MINUTE]
+        disk.set()
+        await at_work.until(lambda: at_work.store.latest[-1][0].volume.tolist() == [77] * 10)
+    after = next(place for place, at in enumerate(order) if at > TEN + MINUTE)
+    assert TEN in order[:after]
 
 
 async def test_cancellation_writes_the_open_minute_as_it_stands_and_frees_the_lock():

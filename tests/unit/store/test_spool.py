@@ -22,6 +22,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from zerogex.domain.bar import MinuteBar
 from zerogex.domain.chain import COLUMNS, OptionChain
 from zerogex.ports import MinuteBatch
+from zerogex.store import spool as spool_module
 from zerogex.store.spool import Spool, SpoolFile, encode, scan
 
 MINUTE = datetime(2026, 2, 20, 14, 30, tzinfo=UTC)
@@ -88,6 +89,20 @@ def test_what_is_appended_while_a_drain_runs_waits_for_the_next(tmp_path: Path) 
             file.done(end)
         assert not file.trim()
     assert waiting(spool) == [1, 2]
+
+
+def test_a_drain_never_sees_half_a_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spool, found = Spool(tmp_path), list[int]()
+    reader = threading.Thread(target=lambda: found.extend(waiting(spool)))
+
+    def half_way(name: str) -> None:
+        reader.start()
+        reader.join(0.05)  # long enough to read, if nothing kept it from that
+
+    monkeypatch.setattr(spool_module, "crashpoint", half_way)
+    spool.append(batch(1))
+    reader.join()
+    assert found == [1]
 
 
 class Spooling(RuleBasedStateMachine):
