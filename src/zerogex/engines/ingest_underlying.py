@@ -322,6 +322,8 @@ class UnderlyingIngest:
     async def _write_latest(self, now: datetime) -> None:
         """Checkpoint the live chain, once every minute before is durable: after a kill it completes history."""
         gone, checkpoint = tuple(self._gone), self._checkpoint(now)
+        if not gone and checkpoint is None:
+            return
         await self.outbox.all_kept()
         if gone:
             await in_thread(self.store.forget_latest, self.underlying, gone)

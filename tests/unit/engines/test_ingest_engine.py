@@ -281,14 +281,14 @@ async def test_the_latest_rows_of_a_minute_wait_until_the_one_before_is_durable(
     """Killed in between, the rows of the minute before are all there is of it."""
     async with Running()() as at_work:
         await at_work.chain_heard()
-        disk, order, counts = threading.Event(), [], at_work.engine.followed[0].builder.counts
+        disk, order, one = threading.Event(), [], at_work.engine.followed[0]
         keep, write = at_work.store.keep_minute, at_work.store.write_latest
         at_work.store.keep_minute = lambda batch: (disk.wait(60), order.append(batch.timestamp), keep(batch))
         at_work.store.write_latest = lambda chain, changed: (order.append(chain.as_of), write(chain, changed))
         at_work.clock.advance(61)
         at_work.market.say_chain(volume=77)
-        await at_work.until(lambda: counts.quotes == 20)
-        await asyncio.sleep(0.05)  # ten times what is between two writes of the latest rows
+        await at_work.until(lambda: one.builder.counts.quotes == 20 and not one.live.dirty_count)  # a checkpoint waits
+        await asyncio.sleep(0.1)
         assert not [at for at in order if at > TEN + MINUTE]
         disk.set()
         await at_work.until(lambda: at_work.store.latest[-1][0].volume.tolist() == [77] * 10)

@@ -97,7 +97,7 @@ async def test_a_database_that_hangs_keeps_no_minute_from_the_disk():
         hanging = asyncio.gather(*others)  # every thread that asyncio has waits for the database
         for number in range(1, 6):
             box.add([minute(number)])
-            await box.all_kept()
+            await asyncio.wait_for(box.all_kept(), 30)
         assert [batch.timestamp for batch in store.disk] == [TEN + k * MINUTE for k in range(6)]
         assert box.stored_until == TEN + 6 * MINUTE
         store.database_turns.set()
