@@ -1,0 +1,114 @@
+"""A database that is slow, or does not answer, while minutes end, and a kill in the middle of it: P1 holds."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from faults.checks import check_all
+from faults.processes import Feed, Ingest, chain_beyond, check_chains, feed, labels
+from faults.rig import MINUTE, rig, until
+from zerogex.domain.calendar import Session, session_at
+from zerogex.store.config import DatabaseConfig
+from zerogex.store.embedded import EmbeddedServer
+from zerogex.store.postgres import PostgresStore
+
+MINUTES = 5  # that end while the database does not answer
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[DatabaseConfig]:
+    """A database of a server that this test may stop."""
+    with EmbeddedServer(tmp_path / "server", settings={"max_connections": "40"}) as server:
+        database = server.config("test_slow")
+        PostgresStore(database).migrate()
+        yield database
+
+
+@asynccontextmanager
+async def locked(database: DatabaseConfig) -> AsyncIterator[None]:
+    """History lets nobody in; the latest rows go on."""
+    connection = await asyncio.to_thread(psycopg.connect, **database.parameters())
+    try:
+        await asyncio.to_thread(connection.execute, "LOCK TABLE option_chains IN ACCESS EXCLUSIVE MODE")
+        yield
+    finally:
+        connection.close()
+
+
+@asynccontextmanager
+async def hanging(database: DatabaseConfig) -> AsyncIterator[None]:
+    """The server and all it started stand still; connections stay open, and new ones are never answered."""
+    postmaster = int((Path(database.host).parent / "postgres" / "postmaster.pid").read_text().split()[0])
+    os.kill(postmaster, signal.SIGSTOP)
+    pids = [postmaster, *_children(postmaster)]
+    for pid in pids[1:]:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in reversed(pids):
+            os.kill(pid, signal.SIGCONT)
+
+
+def _children(parent: int) -> list[int]:
+    return [int(pid) for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
+
+
+def over_and_kept(market: Feed, ingest: Ingest, since: datetime) -> bool:
+    """Whether some minutes ended since an instant, and the newest that is over is acknowledged."""
+    kept = ingest.stored.get("SPY", [])
+    return sum(label >= since for label in kept) >= MINUTES and market.clock.now() < max(kept) + 2 * MINUTE
+
+
+@pytest.mark.parametrize("slow", [locked, pytest.param(hanging, marks=pytest.mark.skipif(
+    sys.platform != "linux", reason="finds the server's processes by /proc"))])  # fmt: skip
+async def test_killed_while_the_database_does_not_answer_no_minute_that_was_over_is_missing(
+    slow: Callable[[DatabaseConfig], AsyncIterator[None]], own: DatabaseConfig, tmp_path: Path, seed: int
+) -> None:
+    async with feed(seed) as market:
+        async with Ingest(market, own, tmp_path / "home") as first:
+            await chain_beyond(own, "SPY", market.begun, 2)
+            async with slow(own):
+                since = market.clock.now()
+                await until(lambda: over_and_kept(market, first, since))
+                first.process.send_signal(signal.SIGKILL)
+                assert await first.ended() == -signal.SIGKILL
+        kept = first.stored["SPY"]
+        began = time.monotonic()
+        async with Ingest(market, own, tmp_path / "home") as second:
+            await chain_beyond(own, "SPY", market.clock.now(), 2)
+            sys.stdout.write(
+                f"{slow.__name__}: two minutes after the start stored in {time.monotonic() - began:.1f} s\n"
+            )
+            assert await second.stop() == 0, second.words
+        found = set(labels(own, "SPY"))
+        label = min(found)
+        while label <= max(kept):
+            assert label in found or session_at(label) is not Session.REGULAR, f"{label} was over, and is missing"
+            label += MINUTE
+        check_chains(own, "SPY", [*kept, *second.stored["SPY"]])
+
+
+async def test_minutes_go_on_being_kept_while_the_database_is_slow(
+    database: DatabaseConfig, new_database: Callable[[], DatabaseConfig], tmp_path: Path, seed: int
+) -> None:
+    """Held up for longer than a statement is waited for; then everything drains, and nothing is lost or doubled."""
+    async with rig(database, tmp_path / "spool", seed=seed) as run:
+        await run.stored(1)
+        async with locked(database):
+            before = len(run.store.acknowledged)
+            await until(lambda: len(run.store.acknowledged) > before + MINUTES)
+            stuck = run.minutes()
+        await until(lambda: len(run.minutes()) > len(stuck) + MINUTES)
+        await check_all(run, new_database)
