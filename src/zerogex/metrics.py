@@ -54,7 +54,7 @@ TABLE = _rows(
     ("api_latency_seconds", _H, "s", "endpoint", _IN, "Time until the vendor's whole answer is there."),
     ("errors_total", _C, "errors", "type", _ALL, "Errors of vendor, database and page, by class."),
     ("buffer_size", _G, "items", "underlying buffer", _IN,
-     "Waiting: network reads (inbox), minutes (outbox), changed contracts (latest)."),
+     "Waiting: network reads (inbox), minutes not yet durable (outbox), changed contracts (latest)."),
     ("feed_age_seconds", _G, "s", "underlying", _IN, "Market time since the feed last spoke of the underlying."),
     ("minute_lag_seconds", _G, "s", "underlying", _IN, "Market time since the end of the newest durable minute."),
     ("contracts_followed", _G, "contracts", "underlying", _IN, "Option contracts in the live chain."),

@@ -278,7 +278,7 @@ class Store(Protocol):
         """Durable when it returns: on the disk, until `drain` brings it into the database; idempotent."""
 
     def drain(self, underlying: str, most: int | None = None) -> int:
-        """Write minutes that were kept, oldest first, at most so many; how many that were: 0 when none waits."""
+        """Write minutes that were kept, oldest first, at most so many; how many that were: fewer when none is left."""
 
     def write_minute(self, batch: MinuteBatch) -> None:
         """Keep a minute, and drain if the database is there."""

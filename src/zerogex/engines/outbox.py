@@ -85,7 +85,9 @@ class Outbox:
             await self._undrained.wait()
             self._undrained.clear()
             try:
-                while drained := await self._drain_some():
+                more = True
+                while more:
+                    drained, more = await self._drain_some()
                     minutes += drained
                 await self._reprice()
             except StoreUnavailable as error:
@@ -122,7 +124,7 @@ class Outbox:
     async def _drain_for(self, patience_s: float) -> None:
         began = time.monotonic()
         try:
-            while await self._drain_some():
+            while (await self._drain_some())[1]:
                 if time.monotonic() - began > patience_s:
                     return
             await self._reprice()
@@ -130,8 +132,10 @@ class Outbox:
         except StoreUnavailable as error:
             self._say_away(error)
 
-    async def _drain_some(self) -> int:
-        return await in_thread(self.store.drain, self.underlying, _DRAINED_AT_ONCE)
+    async def _drain_some(self) -> tuple[int, bool]:
+        """How many minutes the database took, and whether more may wait."""
+        minutes = await in_thread(self.store.drain, self.underlying, _DRAINED_AT_ONCE)
+        return minutes, minutes == _DRAINED_AT_ONCE
 
     def _say_away(self, error: StoreUnavailable) -> None:
         log.warning("minutes wait on disk", extra={"underlying": self.underlying, "reason": str(error)})
