@@ -52,6 +52,7 @@ _MERGE_MAX = 256  # reads merged in one go
 _GATHER_REAL_S = 0.01  # between two merges: neighbouring messages share the price of one
 _TICK_REAL_S = 0.1
 _LATEST_FLOOR_REAL_S = 0.25
+_MINUTES_FIRST_REAL_S = 0.5  # for a minute on our disk to reach the database: who takes over sees only that
 _REJECTED_EVERY_REAL_S = 60.0
 _GRACE_REAL_S = 0.25  # what a fast simulated minute gets at least
 
@@ -324,7 +325,7 @@ class UnderlyingIngest:
         gone, checkpoint = tuple(self._gone), self._checkpoint(now)
         if not gone and checkpoint is None:
             return
-        await self.outbox.all_kept()
+        await self.outbox.all_kept(_MINUTES_FIRST_REAL_S)
         if gone:
             await in_thread(self.store.forget_latest, self.underlying, gone)
             del self._gone[: len(gone)]
@@ -361,6 +362,7 @@ class UnderlyingIngest:
         now = self.clock.now()
         self.outbox.add(map(self._declaring, self.builder.drain(now)))
         minutes = await self.outbox.close()
+        self._latest_spot = None  # whatever a write that was cut short had taken is written whole
         with suppress(StoreUnavailable):  # history is safe; the latest rows are a mirror of memory
             await self._write_latest(now)
         log.info("ingest drained", extra={"underlying": self.underlying, "minutes": minutes})

@@ -12,7 +12,8 @@ import logging
 import os
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
@@ -41,7 +42,7 @@ class Outbox:
         self.stored_until: datetime | None = None  # end of the newest durable minute
         self._diary = diary
         self._waiting: deque[ClosedMinute] = deque()
-        self._kept = 0  # minutes, since we began
+        self._kept = self._drained = 0  # minutes, since we began
         self._thread = OwnThread(f"{underlying} keeping")
         self._added, self._moved, self._undrained = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._to_reprice: dict[datetime, ClosedMinute] = {}
@@ -56,14 +57,18 @@ class Outbox:
 
     async def room(self) -> None:
         """Wait while too many minutes wait: where the disk is slow, the feed waits."""
-        await self._until_kept(self._kept + len(self._waiting) - MINUTES_MAX + 1)
+        await self._until(lambda: len(self._waiting) < MINUTES_MAX)
 
-    async def all_kept(self) -> None:
-        """Wait until every minute that was added before is durable."""
-        await self._until_kept(self._kept + len(self._waiting))
+    async def all_kept(self, patience_s: float = 0.0) -> None:
+        """Wait until every minute that was added before is durable; in the database, if that takes no longer."""
+        count = self._kept + len(self._waiting)
+        await self._until(lambda: self._kept >= count)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience_s):
+                await self._until(lambda: self._drained >= count)
 
-    async def _until_kept(self, count: int) -> None:
-        while self._kept < count:
+    async def _until(self, condition: Callable[[], bool]) -> None:
+        while not condition():
             self._moved.clear()
             await self._moved.wait()
 
@@ -84,11 +89,13 @@ class Outbox:
         while True:
             await self._undrained.wait()
             self._undrained.clear()
+            kept, more = self._kept, True
             try:
-                more = True
                 while more:
                     drained, more = await self._drain_some()
                     minutes += drained
+                self._drained = kept
+                self._moved.set()
                 await self._reprice()
             except StoreUnavailable as error:
                 if not away:
@@ -119,6 +126,7 @@ class Outbox:
             await self._drain_for(_LAST_DRAIN_REAL_S)
         finally:
             self._thread.close()
+        self._drained = self._kept  # nobody waits for more
         return minutes
 
     async def _drain_for(self, patience_s: float) -> None:

@@ -106,6 +106,19 @@ async def test_a_database_that_hangs_keeps_no_minute_from_the_disk():
         assert store.labels == [TEN + k * MINUTE for k in range(6)]
 
 
+async def test_a_minute_that_is_kept_is_waited_for_in_the_database_as_long_as_patience_lasts():
+    store = Journal()
+    async with at_work(store) as box:
+        box.add([minute(0)])
+        await box.all_kept(60)
+        assert store.labels == [TEN]
+        store.database_turns.clear()
+        box.add([minute(1)])
+        await box.all_kept(0.01)
+        assert store.labels == [TEN]
+        assert [batch.timestamp for batch in store.disk] == [TEN + MINUTE]
+
+
 async def test_there_is_room_until_too_many_wait_for_a_slow_disk(monkeypatch):
     monkeypatch.setattr(outbox, "MINUTES_MAX", 3)
     store = Journal()
