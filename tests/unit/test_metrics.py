@@ -6,16 +6,21 @@ import shutil
 import subprocess
 import urllib.error
 import urllib.request
+from datetime import UTC, datetime
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from zerogex import measure
+from zerogex.domain.bar import MinuteBar
 from zerogex.errors import StoreUnavailable
 from zerogex.metrics import BUCKETS_S, TABLE, Kind, Meter
+from zerogex.ports import MinuteBatch
 from zerogex.serving.metrics import RequestMeter, metrics_server
+from zerogex.store.postgres import PostgresStore
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 
@@ -104,6 +109,18 @@ def test_a_measured_store_is_the_store_and_counts_its_calls_and_errors(tmp_path:
     assert meter.values()["errors_total"] == {("StoreUnavailable",): 1}
     assert meter.values()["spool_bytes"] == {("BRK/B",): 4}
     assert set(meter.durations()["store_seconds"]) == {("underlyings",), ("write_live",)}
+
+
+def test_a_minute_is_counted_when_it_is_kept_and_not_again_when_it_is_drained(store: PostgresStore) -> None:
+    meter = Meter()
+    measured = measure.measured_store(store, meter)
+    start = datetime(2026, 2, 20, 14, 30, tzinfo=UTC)
+    bar = MinuteBar("SPX", start, 1.0, 2.0, 0.5, 1.5, 10, 20)
+    measured.keep_minute(MinuteBatch(UUID(int=7), "SPX", start, None, (bar,)))
+    assert measured.drain("SPX") == 1
+    values = meter.values()
+    assert values["minutes_stored_total"] == values["bars_stored_total"] == {("SPX",): 1}
+    assert set(meter.durations()["store_seconds"]) == {("keep_minute",), ("drain",)}
 
 
 def test_requests_are_counted_by_route_not_by_symbol() -> None:
