@@ -280,6 +280,15 @@ class Store(Protocol):
     def drain(self, underlying: str, most: int | None = None) -> int:
         """Write minutes that were kept, oldest first, at most so many; how many that were: fewer when none is left."""
 
+    def keep_checkpoint(self, chain: OptionChain) -> None:
+        """Put the latest rows on our own disk in place of the last ones, where there is such a place."""
+
+    def kept_checkpoint(self, underlying: str) -> OptionChain | None:
+        """What `keep_checkpoint` put there last, if it can be read."""
+
+    def drop_checkpoint(self, underlying: str) -> None:
+        """The database has what was put there."""
+
     def write_minute(self, batch: MinuteBatch) -> None:
         """Keep a minute, and drain if the database is there."""
 

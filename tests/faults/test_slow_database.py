@@ -23,6 +23,8 @@ from zerogex.store.config import DatabaseConfig
 from zerogex.store.embedded import EmbeddedServer
 from zerogex.store.postgres import PostgresStore
 
+SLOWLY = 6.0  # market seconds in one: a minute takes ten
+LOST_S = 3.0  # of a checkpoint a second, on a busy machine
 MINUTES = 5  # that end while the database does not answer
 
 
@@ -98,6 +100,34 @@ async def test_killed_while_the_database_does_not_answer_no_minute_that_was_over
             assert label in found or session_at(label) is not Session.REGULAR, f"{label} was over, and is missing"
             label += MINUTE
         check_chains(own, "SPY", [*kept, *second.stored["SPY"]])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the server's processes by /proc")
+async def test_killed_while_the_database_is_away_the_open_minute_loses_its_last_seconds_alone(
+    own: DatabaseConfig, tmp_path: Path, seed: int
+) -> None:
+    async with feed(seed, SLOWLY) as market:
+        async with Ingest(market, own, tmp_path / "home") as first:
+            await chain_beyond(own, "SPY", market.begun, 1)
+            async with hanging(own):
+                known = len(first.stored["SPY"])
+                await until(lambda: len(first.stored["SPY"]) > known and market.clock.now().second >= 45)
+                killed = market.clock.now()
+                first.process.send_signal(signal.SIGKILL)
+                await first.ended()
+        opened = killed.replace(second=0, microsecond=0)
+        await until(lambda: market.clock.now() >= opened + MINUTE)  # nobody hears the rest of it
+        async with Ingest(market, own, tmp_path / "home") as second:
+            await chain_beyond(own, "SPY", opened + MINUTE, 1)
+            assert await second.stop() == 0, second.words
+        with psycopg.connect(**own.parameters()) as connection:
+            asked = "SELECT max(event_time) FROM option_chains WHERE underlying = 'SPY' AND timestamp = %s"
+            (newest,) = connection.execute(asked, [opened]).fetchone() or (None,)
+        assert newest is not None, f"{opened} was open, and is missing"
+        lost_s = (killed - newest).total_seconds() / SLOWLY
+        sys.stdout.write(f"{lost_s:.2f} s of the open minute were lost\n")
+        assert 0 <= lost_s < LOST_S
+        assert "checkpoint found on disk" in {line["event"] for line in second.said}
 
 
 async def test_minutes_go_on_being_kept_while_the_database_is_slow(

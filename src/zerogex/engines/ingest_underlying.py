@@ -29,6 +29,7 @@ from zerogex.domain.contract import OptionContract
 from zerogex.domain.quote import OptionQuote, UnderlyingQuote
 from zerogex.engines.bar_mender import BarMender
 from zerogex.engines.contract_audit import ContractAudit
+from zerogex.engines.disk_checkpoint import DiskCheckpoint
 from zerogex.engines.follow import ChainFollower, StreamBudget
 from zerogex.engines.follow_bars import BarFollower
 from zerogex.engines.ingest_config import IngestConfig
@@ -102,6 +103,7 @@ class UnderlyingIngest:
         self.heard_at: datetime | None = None  # market time at which the feed last spoke
         self._diary = Diary(underlying)
         self.outbox = Outbox(underlying, store, config.enrich, self._diary)
+        self._on_disk = DiskCheckpoint(underlying, store, self._as_it_stands, self.outbox.all_kept)
 
     async def run(self) -> None:
         """Recover, catch up, follow; on cancellation write what is open and return."""
@@ -115,7 +117,15 @@ class UnderlyingIngest:
 
     def _work(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
         streamed = (self.bars.run, self.bars.mend, self.follower.run, self.audit.run)
-        return (*streamed, self._merge, self._tick, self.outbox.keep, self.outbox.drain, self._latest)
+        return (
+            *streamed,
+            self._merge,
+            self._tick,
+            self.outbox.keep,
+            self.outbox.drain,
+            self._latest,
+            self._on_disk.run,
+        )
 
     def buffers(self) -> dict[str, int]:
         """What waits: network reads, closed minutes, changed contracts."""
@@ -134,10 +144,11 @@ class UnderlyingIngest:
         if self.config.backfill_on_startup:
             since = stored[-1].timestamp if stored else day_start(now)
             filled = await self._fill_bars(since, filled)
-        latest = await in_thread(self.store.latest_chain, self.underlying)
+        latest = await self._last_checkpoint(now)
         last = await in_thread(self.store.minute_chain, self.underlying)
         stored_until = None if last is None else last.as_of
         stored_until = await self._store_checkpoint(latest, stored_until, now)
+        await in_thread(self.store.drop_checkpoint, self.underlying)
         known = latest or last
         if known is not None:
             self.live.seed(known)
@@ -165,6 +176,15 @@ class UnderlyingIngest:
             self.builder.book.mark(minutes)
             log.info("today's bars filled", extra={"underlying": self.underlying, "minutes": len(minutes)})
         return until
+
+    async def _last_checkpoint(self, now: datetime) -> OptionChain | None:
+        """The newest latest rows: the database's, or those on the disk, where it took no more."""
+        latest = await in_thread(self.store.latest_chain, self.underlying)
+        kept = await in_thread(self.store.kept_checkpoint, self.underlying)
+        if kept is None or kept.as_of > now or (latest is not None and latest.as_of >= kept.as_of):
+            return latest
+        log.info("checkpoint found on disk", extra={"underlying": self.underlying, "as_of": kept.as_of})
+        return kept
 
     async def _store_checkpoint(
         self, latest: OptionChain | None, stored_until: datetime | None, now: datetime
@@ -306,6 +326,7 @@ class UnderlyingIngest:
             self._end_minutes(now)
             try:
                 await self._write_latest(now)
+                await self._on_disk.taken()
                 backoff.reset()
             except StoreUnavailable as error:
                 self._latest_spot = None  # whatever was changed then is written whole next time
@@ -339,7 +360,7 @@ class UnderlyingIngest:
 
     def _checkpoint(self, now: datetime) -> tuple[OptionChain, Bools] | None:
         """The live chain and what to write of it: all rows where spot moved (each Greek did too), else what changed."""
-        spot, spot_time = self.builder.book.spot_now()
+        spot, _ = self.builder.book.spot_now()
         if spot is None or not len(self.live):
             return None
         changed = self.live.dirty(now)
@@ -347,11 +368,24 @@ class UnderlyingIngest:
             changed = np.ones_like(changed)
         if not changed.any():
             return None
-        chain = self.live.snapshot(
-            now, spot, spot_time=spot_time, simulated=self.clock.simulated, delayed=self.builder.delayed
-        )
+        chain = self._snapshot(now)
+        assert chain is not None
         self.live.mark_clean()
         return chain, changed
+
+    def _as_it_stands(self) -> OptionChain | None:
+        """The live chain, once the minutes that are over are handed out."""
+        now = self.clock.now()
+        self._end_minutes(now)
+        return self._snapshot(now)
+
+    def _snapshot(self, now: datetime) -> OptionChain | None:
+        spot, spot_time = self.builder.book.spot_now()
+        if spot is None or not len(self.live):
+            return None
+        return self.live.snapshot(
+            now, spot, spot_time=spot_time, simulated=self.clock.simulated, delayed=self.builder.delayed
+        )
 
     async def _drain(self) -> None:
         """Write every minute that is not stored, the open one as it stands, and the latest rows."""

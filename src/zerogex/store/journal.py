@@ -6,7 +6,9 @@ import logging
 from collections.abc import Callable
 from itertools import islice
 from typing import Any
+from uuid import uuid4
 
+from zerogex.domain.chain import OptionChain
 from zerogex.errors import StoreError, StoreUnavailable
 from zerogex.ports import MinuteBatch
 from zerogex.store import minutes
@@ -69,6 +71,25 @@ class MinuteJournal:
         if count:
             log.info("spool recovered", extra={"underlying": underlying, "minutes": count})
         return count
+
+    def keep_checkpoint(self, chain: OptionChain) -> None:
+        """See `Store.keep_checkpoint`."""
+        if self._spool is None:
+            return
+        try:
+            self._spool.put_checkpoint(MinuteBatch(uuid4(), chain.underlying, chain.as_of, chain, ()))
+        except OSError as error:
+            log.error("checkpoint not kept", extra={"underlying": chain.underlying, "reason": str(error)})
+
+    def kept_checkpoint(self, underlying: str) -> OptionChain | None:
+        """See `Store.kept_checkpoint`."""
+        batch = None if self._spool is None else self._spool.checkpoint(underlying)
+        return None if batch is None else batch.chain
+
+    def drop_checkpoint(self, underlying: str) -> None:
+        """See `Store.drop_checkpoint`."""
+        if self._spool is not None:
+            self._spool.drop_checkpoint(underlying)
 
     def write_batch(self, batch: MinuteBatch, *, fuller: bool = False) -> None:
         """Into the database, past the spool."""

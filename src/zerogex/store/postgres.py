@@ -149,6 +149,18 @@ class PostgresStore:
         """
         return self._journal.drain(underlying, most)
 
+    def keep_checkpoint(self, chain: OptionChain) -> None:
+        """Put the latest rows beside the spool in place of the last ones; a disk that is full costs them alone."""
+        self._journal.keep_checkpoint(chain)
+
+    def kept_checkpoint(self, underlying: str) -> OptionChain | None:
+        """What `keep_checkpoint` put there last, if it is whole."""
+        return self._journal.kept_checkpoint(underlying)
+
+    def drop_checkpoint(self, underlying: str) -> None:
+        """The database has what was put there."""
+        self._journal.drop_checkpoint(underlying)
+
     def write_minute(self, batch: MinuteBatch) -> None:
         """`keep_minute`, and `drain` if the database is there; raises what they raise."""
         self._journal.write(batch)

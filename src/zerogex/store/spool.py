@@ -151,6 +151,33 @@ class Spool:
         with _opened(path.with_suffix(".draining")) as turn, _alone(turn), _opened(path) as descriptor:
             yield SpoolFile(path, descriptor, self._done)
 
+    def put_checkpoint(self, batch: MinuteBatch) -> None:
+        """Put a batch beside the file in place of the last one; a kill leaves the one or the other whole."""
+        path = self._checkpoint_path(batch.underlying)
+        fresh = path.with_suffix(".checkpoint.new")
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(encode(batch))
+            file.flush()
+            os.fsync(descriptor)
+        fresh.replace(path)
+        self._sync_folder()
+
+    def checkpoint(self, underlying: str) -> MinuteBatch | None:
+        """What was put last; None where there is nothing, or nothing whole."""
+        try:
+            data = self._checkpoint_path(underlying).read_bytes()
+        except FileNotFoundError:
+            return None
+        return next((batch for _, batch in scan(data) if batch is not None), None)
+
+    def drop_checkpoint(self, underlying: str) -> None:
+        """Forget what was put."""
+        self._checkpoint_path(underlying).unlink(missing_ok=True)
+
+    def _checkpoint_path(self, underlying: str) -> Path:
+        return self.path(underlying).with_suffix(".checkpoint")
+
     def _sync_folder(self) -> None:
         descriptor = os.open(self.folder, os.O_RDONLY)
         try:

@@ -14,7 +14,7 @@ from zerogex.clock import ManualClock, ScaledClock
 from zerogex.domain.bar import MinuteBar, UnderlyingBar
 from zerogex.domain.contract import OptionContract, OptionKind
 from zerogex.domain.quote import OptionQuote, UnderlyingQuote
-from zerogex.engines import follow, follow_bars, ingest_underlying, outbox, patience, threads
+from zerogex.engines import disk_checkpoint, follow, follow_bars, ingest_underlying, outbox, patience, threads
 from zerogex.engines.ingest import IngestConfig, IngestEngine, feed_state_of
 from zerogex.engines.outbox import batch_id
 from zerogex.errors import LockHeld, NotAuthorized, SettingsError, StoreUnavailable, Unavailable, UnknownSymbol
@@ -123,6 +123,7 @@ class Memory:
         self.recovered = self.away = 0
         self.state, self.troubles = None, []
         self.locked, self.held_elsewhere = [], ()
+        self.on_disk, self.latest_away = None, False
 
     def announce_feed(self, state):
         self.state = state
@@ -155,10 +156,21 @@ class Memory:
     def drain(self, underlying, most=None):
         return 0
 
+    def keep_checkpoint(self, chain):
+        self.on_disk = chain
+
+    def kept_checkpoint(self, underlying):
+        return self.on_disk
+
+    def drop_checkpoint(self, underlying):
+        self.on_disk = None
+
     def write_bars(self, bars):
         self.bars_written += bars
 
     def write_latest(self, chain, changed):
+        if self.latest_away:
+            raise StoreUnavailable("away")
         self.latest.append((chain, changed))
 
     def forget_latest(self, underlying, symbols):
@@ -395,6 +407,41 @@ async def test_the_minute_a_killed_process_had_open_is_stored_from_its_checkpoin
         assert at_work.store.minutes[0].chain.as_of == TEN - MINUTE
         await at_work.until(lambda: at_work.store.latest)  # memory starts from the checkpoint
         assert at_work.store.latest[0][0].volume.tolist() == [42] * 10
+
+
+async def test_the_minute_open_while_the_database_was_away_is_stored_from_the_disk():
+    at_work = Running()
+    at_work.store.known_latest = checkpoint(TEN - timedelta(seconds=140), spot=590.0)
+    at_work.store.on_disk = checkpoint(TEN - timedelta(seconds=80))
+    async with at_work():
+        await at_work.until(lambda: at_work.chains)
+        assert at_work.chains == [(TEN - 2 * MINUTE, 10, 600.3)]
+        await at_work.until(lambda: at_work.store.latest)
+    assert at_work.store.on_disk is None
+
+
+@pytest.mark.parametrize("at", [TEN - timedelta(seconds=140), TEN + 5 * MINUTE], ids=["older", "of another market"])
+async def test_a_checkpoint_on_the_disk_that_is_not_the_newest_is_not_used(at):
+    at_work = Running()
+    at_work.store.known_latest = checkpoint(TEN - timedelta(seconds=80))
+    at_work.store.on_disk = checkpoint(at, spot=590.0)
+    async with at_work():
+        await at_work.until(lambda: at_work.chains)
+        assert at_work.chains == [(TEN - 2 * MINUTE, 10, 600.3)]
+        await at_work.until(lambda: at_work.store.on_disk is None)
+
+
+async def test_the_disk_has_the_live_chain_while_the_database_does_not_take_it(monkeypatch):
+    for name in ("_LOOK_REAL_S", "_PATIENCE_REAL_S", "_EVERY_REAL_S"):
+        monkeypatch.setattr(disk_checkpoint, name, 0.05)
+    async with Running()() as at_work:
+        await at_work.chain_heard()
+        at_work.store.latest_away = True
+        at_work.market.say_chain(volume=77)
+        await at_work.until(lambda: at_work.store.on_disk and at_work.store.on_disk.volume.tolist() == [77] * 10)
+        at_work.store.latest_away = False
+        await at_work.until(lambda: at_work.store.on_disk is None)
+        assert at_work.store.latest[-1][0].volume.tolist() == [77] * 10
 
 
 async def test_what_died_before_a_checkpoint_is_declared_with_it_should_the_next_start_be_cut_off_too():

@@ -52,6 +52,25 @@ def waiting(spool: Spool, most: int | None = None) -> list[int]:
     return found
 
 
+def test_a_checkpoint_is_replaced_whole_and_a_damaged_one_is_none(
+    tmp_path: Path, make_chain: Callable[..., OptionChain]
+) -> None:
+    spool = Spool(tmp_path)
+    assert spool.checkpoint("SPY") is None
+    for number in (1, 2):
+        spool.put_checkpoint(batch(number, make_chain(seed=number)))
+        found = spool.checkpoint("SPY")
+        assert found is not None
+        assert found.batch_id.int == number
+    path = tmp_path / "SPY.checkpoint"
+    path.write_bytes(path.read_bytes()[:-1])  # as a power cut may leave it
+    assert spool.checkpoint("SPY") is None
+    assert not spool.holds("SPY")
+    spool.drop_checkpoint("SPY")
+    spool.drop_checkpoint("SPY")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_batch_comes_back_as_it_was(tmp_path: Path, make_chain: Callable[..., OptionChain]) -> None:
     given_batch, spool = batch(1, make_chain()), Spool(tmp_path)
     spool.append(given_batch)
