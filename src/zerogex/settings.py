@@ -7,6 +7,7 @@ from `app.py`.  `zerogex config` shows the result with the origin of each value.
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
+from dotenv.parser import Original, parse_stream
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -26,6 +28,15 @@ from zerogex.errors import SettingsError
 
 LIVE_API, SANDBOX_API = "https://api.tradestation.com", "https://sim-api.tradestation.com"
 _FRAMEWORK = {"ge", "gt", "le", "lt", "max_length"}
+_EXPECTED = {  # pydantic's kinds of error in an operator's words
+    "int_parsing": "a whole number",
+    "float_parsing": "a number",
+    "bool_parsing": "true or false",
+    "greater_than_equal": "at least {ge}",
+    "greater_than": "more than {gt}",
+    "less_than_equal": "at most {le}",
+    "enum": "{expected}",
+}
 
 
 class PasswordProvider(StrEnum):
@@ -67,7 +78,8 @@ class LogFormat(StrEnum):
 
 def setting(default: Any, section: str, help: str, *, unit: str = "", example: object = None, **limits: Any) -> Any:
     """A row of the table: default, section, help; `example` is what an error message suggests."""
-    extra: dict[str, Any] = {"section": section, "unit": unit, "example": str(default if example is None else example)}
+    shown = str(default).lower() if isinstance(default, bool) else str(default if example is None else example)
+    extra: dict[str, Any] = {"section": section, "unit": unit, "example": shown}
     assert set(limits) <= _FRAMEWORK
     return Field(default, description=help, json_schema_extra=extra, **limits)
 
@@ -336,13 +348,24 @@ def load(env_file: Path | None = None, *, signed_in: bool = True) -> Loaded:
     `signed_in=False` is for the sign-in itself: a key and secret may then lack their refresh token.
     """
     path = env_file or Path(os.environ.get("ZEROGEX_ENV_FILE", ".env"))
-    dotenv = {name.lower(): value for name, value in dotenv_values(path).items()} if path.is_file() else {}
+    dotenv, wrong = _read(path) if path.is_file() else ({}, [])
     environment = {name.lower() for name, value in os.environ.items() if value}
+    given = {
+        name: value
+        for name, value in dotenv.items()
+        if value and name in Settings.model_fields and name not in environment
+    }
+    unusable: set[str] = set()
     try:
-        settings = Settings(_env_file=path if path.is_file() else None)  # type: ignore[call-arg]
+        settings = Settings(**given)  # type: ignore[arg-type]
     except ValidationError as error:
-        raise SettingsError(_sentence(error)) from None
-    _check_together(settings, signed_in)
+        wrong += _sentences(error)
+        unusable = {str(problem["loc"][0]) for problem in error.errors()}
+        settings = Settings(**{**given, **{name: Settings.model_fields[name].default for name in unusable}})
+    together = _wrong_together(settings, signed_in)
+    wrong += [line for line in together if not any(name.upper() in line for name in unusable)]
+    if wrong:
+        raise SettingsError(_count(wrong))
     origins = {
         name: "environment" if name in environment else ".env" if dotenv.get(name) else "default"
         for name in Settings.model_fields
@@ -369,41 +392,72 @@ def is_secret(name: str) -> bool:
     return "SecretStr" in str(Settings.model_fields[name].annotation)
 
 
-def _sentence(error: ValidationError) -> str:
+def _read(path: Path) -> tuple[dict[str, str | None], list[str]]:
+    """What a `.env` sets, by name in lower case, and a sentence for each line that sets nothing."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path} is not UTF-8 text (byte {error.start + 1}); save it as UTF-8") from None
+    wrong = [
+        # the line itself may hold a secret
+        f"line {_number(line.original)} of {path} sets nothing; expected NAME=value (example: {example('db_host')})"
+        for line in parse_stream(io.StringIO(text))
+        if line.error or (line.key and line.value is None)
+    ]
+    if wrong:
+        return {line.key.lower(): line.value for line in parse_stream(io.StringIO(text)) if line.key}, wrong
+    return {name.lower(): value for name, value in dotenv_values(stream=io.StringIO(text)).items()}, []
+
+
+def _number(line: Original) -> int:
+    """Where a line stands; blank lines before it are counted to it."""
+    blank = line.string[: len(line.string) - len(line.string.lstrip())]
+    return line.line + blank.count("\n")
+
+
+def _sentences(error: ValidationError) -> list[str]:
     lines = []
     for problem in error.errors():
         name = str(problem["loc"][0])
         came = "(hidden)" if is_secret(name) else repr(str(problem["input"]))
-        wanted = problem["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-        lines.append(
-            f"{name.upper()} is {came}; expected {wanted.removeprefix('expected ')} (example: {example(name)})"
+        wanted = _EXPECTED.get(problem["type"], problem["msg"]).format_map(
+            {key: f"{value:g}" if isinstance(value, float) else value for key, value in problem.get("ctx", {}).items()}
         )
-    return _count(lines)
+        wanted = wanted.removeprefix("Value error, ").removeprefix("Input should be ").removeprefix("expected ")
+        lines.append(f"{name.upper()} is {came}; expected {wanted} (example: {example(name)})")
+    return lines
 
 
-def _check_together(settings: Settings, signed_in: bool) -> None:
+def _wrong_together(settings: Settings, signed_in: bool) -> list[str]:
+    """A sentence for each pair of settings that cannot both be meant."""
     lines = []
     credentials = ["tradestation_client_id", "tradestation_client_secret"]
     credentials += ["tradestation_refresh_token"] if signed_in else []
     missing = [name for name in credentials if not getattr(settings, name)]
     if signed_in and 0 < len(missing) < 3:
         names = ", ".join(name.upper() for name in missing)
-        lines.append(f"{names} not set; TradeStation needs all three credentials, or none for the simulator")
+        lines.append(
+            f"{names} not set; TradeStation needs all three credentials, or none for the simulator "
+            f"(example: {example(missing[0])})"
+        )
     if settings.iv_min >= settings.iv_max:
-        lines.append(f"IV_MIN is {settings.iv_min}, not below IV_MAX {settings.iv_max} ({example('iv_min')})")
+        lines.append(f"IV_MIN is {settings.iv_min}, not below IV_MAX {settings.iv_max} (example: {example('iv_min')})")
     if settings.db_pool_min > settings.db_pool_max:
-        lines.append(f"DB_POOL_MIN is {settings.db_pool_min}, above DB_POOL_MAX {settings.db_pool_max}")
+        lines.append(
+            f"DB_POOL_MIN is {settings.db_pool_min}, above DB_POOL_MAX {settings.db_pool_max} "
+            f"(example: {example('db_pool_min')})"
+        )
     if settings.db_password_provider is PasswordProvider.ENV and settings.db_password is None:
         lines.append("DB_PASSWORD is not set, but DB_PASSWORD_PROVIDER=env reads it (example: DB_PASSWORD=s3cret)")
     for name in ("alert_ntfy_url", "alert_webhook_url"):
         address: SecretStr | None = getattr(settings, name)
         if address and address.get_secret_value().startswith("http://") and not settings.alert_allow_lan:
             lines.append(
-                f"{name.upper()} is http, which everybody on the way can read; expected https ({example(name)}), or "
-                "ALERT_ALLOW_LAN=true for a server of your own network"
+                f"{name.upper()} is http, which everybody on the way can read; expected https, or "
+                "ALERT_ALLOW_LAN=true for a server of your own network "
+                f"(example: {example(name)})"
             )
-    if lines:
-        raise SettingsError(_count(lines))
+    return lines
 
 
 def _count(lines: list[str]) -> str:

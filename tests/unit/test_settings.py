@@ -81,6 +81,36 @@ def test_settings_are_checked_together(clean: Path, text: str, words: str) -> No
     assert words in str(caught.value)
 
 
+def test_single_and_paired_settings_that_are_wrong_are_reported_together(clean: Path) -> None:
+    clean.write_text(
+        "DB_PORT=abc\nANALYTICS_INTERVAL=0\nWEBSOCKET_ENABLED=perhaps\nDB_POOL_MIN=9\nIV_MIN=6\nIV_MAX=x\n"
+    )
+    with pytest.raises(SettingsError) as caught:
+        table.load()
+    assert str(caught.value).splitlines() == [
+        "5 settings are wrong:",
+        "  DB_PORT is 'abc'; expected a whole number (example: DB_PORT=5432)",
+        "  ANALYTICS_INTERVAL is '0'; expected at least 1 (example: ANALYTICS_INTERVAL=60)",
+        "  IV_MAX is 'x'; expected a number (example: IV_MAX=5.0)",
+        "  WEBSOCKET_ENABLED is 'perhaps'; expected true or false (example: WEBSOCKET_ENABLED=true)",
+        "  DB_POOL_MIN is 9, above DB_POOL_MAX 8 (example: DB_POOL_MIN=1)",
+    ]
+
+
+def test_a_line_that_sets_nothing_is_named_by_its_number_and_not_shown(clean: Path) -> None:
+    clean.write_text("DB_HOST=db  # ours\n\nDB_PASSWORD canary-2\nDB_NAME\nexport DB_USER=me\n")
+    with pytest.raises(SettingsError) as caught:
+        table.load()
+    assert [line.split(" of ")[0].strip() for line in str(caught.value).splitlines()[1:]] == ["line 3", "line 4"]
+    assert "canary-2" not in str(caught.value) and "expected NAME=value" in str(caught.value)
+
+
+def test_a_file_that_is_no_text_is_one_sentence(clean: Path) -> None:
+    clean.write_bytes(b"DB_PORT=5432\n\xff\xfe=3\n")
+    with pytest.raises(SettingsError, match=r"is not UTF-8 text \(byte 14\); save it as UTF-8"):
+        table.load()
+
+
 def test_a_wrong_secret_is_never_shown(clean: Path) -> None:
     sentence = repr(table.Settings(db_password="canary-1"))
     assert "canary-1" not in sentence
