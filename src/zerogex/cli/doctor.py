@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -10,11 +9,10 @@ import typer
 
 from zerogex import logs
 from zerogex.cli.checks import CHECKS, Finding, State, settings_of
-from zerogex.cli.output import Output, emit
+from zerogex.cli.output import Output, emit, wrapped
 from zerogex.settings import LogFormat, LogLevel
 
 WIDTH = 80
-INDENT = " " * 22
 
 
 def doctor(
@@ -51,6 +49,4 @@ def _print(found: Sequence[Finding]) -> None:
 
 
 def _wrapped(head: str, text: str) -> str:
-    return textwrap.fill(
-        text, WIDTH, initial_indent=head, subsequent_indent=INDENT, break_long_words=False, break_on_hyphens=False
-    )
+    return "\n".join(wrapped(head, text, WIDTH))

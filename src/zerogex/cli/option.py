@@ -57,6 +57,13 @@ def greeks(
         vol,
         is_call=kind is Kind.CALL,
     )
+    _emit(rows, output)
+
+
+def _emit(rows: list[tuple[str, Any, str]], output: Output) -> None:
+    """Unlike quantities: each to six decimals, not to those of its neighbours."""
+    if output is Output.TABLE:
+        rows = [(name, f"{value:>13,.6f}" if isinstance(value, float) else value, unit) for name, value, unit in rows]
     emit(COLUMNS, rows, output)
 
 
@@ -105,12 +112,12 @@ def iv(
     status = IvStatus(int(solved.status))
     found = status is IvStatus.CONVERGED
     rows: list[tuple[str, Any, str]] = [
-        ("implied volatility", float(solved.iv) if found else None, "per 1.00, a year"),
+        ("implied volatility", float(solved.iv) if found else None, "0.20 is 20 % a year"),
         ("status", status.label, ""),
         ("iterations", int(solved.iterations), ""),
     ]
     if found:
         rows += greek_rows(spot, strike, years, r, q, float(solved.iv), is_call=is_call)
-    emit(COLUMNS, rows, output)
+    _emit(rows, output)
     if not found:
         raise typer.Exit(1)

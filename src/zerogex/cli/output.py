@@ -10,6 +10,7 @@ import csv
 import json
 import math
 import sys
+import textwrap
 from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 MOST_COLUMNS, FEW_COLUMNS = 20, 6  # more than these do not stand side by side
 GUTTER = 2
+# columns of dollars and cents, however large
+PRICES = {"spot", "open", "high", "low", "close", "change", "bid", "ask", "last", "strike", "forward"}
+PRICES |= {"gamma_flip", "call_wall", "put_wall", "max_gamma_strike", "max_pain", "expected_move"}
 
 
 class Output(StrEnum):
@@ -103,21 +107,27 @@ def number(value: float) -> str:
     return f"{value:.4f}" if size >= 0.0001 else f"{value:.2e}"
 
 
-def column_texts(values: Sequence[Any]) -> list[str]:
-    """The cells of one column as a person reads them: small numbers with as many decimals as their neighbours."""
-    sizes = [abs(float(value)) for value in values if isinstance(value, float | Decimal)]
+def column_texts(values: Sequence[Any], name: str = "") -> list[str]:
+    """The cells of one column as a person reads them: numbers with as many decimals as their neighbours."""
+    sizes = [abs(float(value)) for value in values if isinstance(value, float | Decimal) and not math.isnan(value)]
     largest = max(sizes, default=0.0)
-    if not sizes or not largest < 10_000:
-        return [human(value) for value in values]
+    if largest >= 10_000 and name not in PRICES:  # beside those, cents say nothing
+        return [_whole(value) for value in values]
     in_cents = all(abs(size - round(size, 2)) < 1e-9 for size in sizes)
     decimals = 2 if in_cents or largest >= 10 else 3 if largest >= 1 else 4
     least = 10.0**-decimals
 
     def text(value: Any) -> str:
-        size = abs(float(value)) if isinstance(value, float | Decimal) else None
-        return human(value) if size is None or 0 < size < least else f"{value:,.{decimals}f}"
+        size = abs(float(value)) if isinstance(value, float | Decimal) else math.nan
+        return human(value) if math.isnan(size) or 0 < size < least else f"{value:,.{decimals}f}"
 
     return [text(value) for value in values]
+
+
+def _whole(value: Any) -> str:
+    if isinstance(value, float | Decimal) and (value == 0 or 1 <= abs(float(value)) < 10_000):
+        return f"{value:,.0f}"
+    return human(value)
 
 
 def _records(console: Console, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
@@ -127,7 +137,21 @@ def _records(console: Console, columns: Sequence[str], rows: Sequence[Sequence[A
         if count:
             console.print()
         for name, value in zip(columns, row, strict=True):
-            console.print(f"{name:<{width}}  {human(value)}", markup=False, soft_wrap=True)
+            for line in wrapped(f"{name:<{width}}  ", _cell(name, value), console.width):
+                console.print(line, markup=False, soft_wrap=True)
+
+
+def _cell(name: str, value: Any) -> str:
+    """One value by itself."""
+    return column_texts([value], name)[0] if name in PRICES else human(value)
+
+
+def wrapped(head: str, text: str, width: int) -> list[str]:
+    """Text behind its head, in lines that fit and stand under one another; a word that is too long stays whole."""
+    return textwrap.wrap(
+        text, width, initial_indent=head, subsequent_indent=" " * len(head), break_long_words=False,
+        break_on_hyphens=False,
+    ) or [head]  # fmt: skip
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str) -> None:
@@ -144,14 +168,19 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]], title: str) ->
         _records(console, columns, rows)
         return
     columns, rows = _hoist_constants(console, columns, rows)
-    cells = list(zip(*(column_texts(column) for column in zip(*rows, strict=True)), strict=True))
+    cells = list(
+        zip(
+            *(column_texts(column, name) for name, column in zip(columns, zip(*rows, strict=True), strict=True)),
+            strict=True,
+        )
+    )
     widths = [
         max(len(line) for line in (*name.split("_"), *column)) for name, *column in zip(columns, *cells, strict=True)
     ]
     if len(rows) == 1 and sum(widths) + GUTTER * len(widths) > console.width:
         _records(console, columns, rows)
         return
-    for part in _blocks(widths, console.width):
+    for part in _blocks(widths, console.width, _keys(cells, widths, console.width)):
         table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, GUTTER, 0, 0))
         for index in part:
             right = all(isinstance(row[index], int | float | Decimal | None) for row in rows)
@@ -168,21 +197,30 @@ def _hoist_constants(
     same = [len(rows) > 1 and all(row[i] == rows[0][i] for row in rows) for i in range(len(columns))]
     if all(same):
         same = [False] * len(columns)
-    said = [f"{columns[i]} {human(rows[0][i])}" for i in range(len(columns)) if same[i]]
+    said = [f"{columns[i]} {_cell(columns[i], rows[0][i])}" for i in range(len(columns)) if same[i]]
     if said:
         console.print(" · ".join(said), markup=False, style="dim")
     kept = [i for i in range(len(columns)) if not same[i]]
     return [columns[i] for i in kept], [[row[i] for i in kept] for row in rows]
 
 
-def _blocks(widths: Sequence[int], limit: int) -> list[list[int]]:
-    """Column indexes in groups that fit the terminal; each group begins with the first column, the key."""
-    blocks: list[list[int]] = [[0]]
-    used = widths[0] + GUTTER
-    for index in range(1, len(widths)):
-        if used + widths[index] + GUTTER > limit and len(blocks[-1]) > 1:
-            blocks.append([0])
-            used = widths[0] + GUTTER
+def _keys(cells: Sequence[Sequence[str]], widths: Sequence[int], limit: int) -> int:
+    """How many of the first columns tell the rows apart; one where they would fill more than half of the terminal."""
+    for count in range(1, len(widths)):
+        if len({row[:count] for row in map(tuple, cells)}) == len(cells):
+            return count if sum(widths[:count]) + GUTTER * count <= limit // 2 else 1
+    return 1
+
+
+def _blocks(widths: Sequence[int], limit: int, keys: int) -> list[list[int]]:
+    """Column indexes in groups that fit the terminal; each group begins with the first columns, the key."""
+    key = list(range(keys))
+    blocks = [key.copy()]
+    used = least = sum(widths[:keys]) + GUTTER * keys
+    for index in range(keys, len(widths)):
+        if used + widths[index] + GUTTER > limit and len(blocks[-1]) > keys:
+            blocks.append(key.copy())
+            used = least
         blocks[-1].append(index)
         used += widths[index] + GUTTER
     return blocks

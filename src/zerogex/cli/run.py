@@ -146,7 +146,7 @@ def _headline(analysis: Any, columns: tuple[str, ...]) -> tuple[Any, ...]:
     from zerogex.analytics.document import document
 
     whole = document(analysis)
-    return tuple(whole[name] for name in columns)
+    return tuple(whole[name] if name != "data_timestamp" else analysis.data_timestamp for name in columns)
 
 
 def serve(

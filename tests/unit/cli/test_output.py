@@ -71,10 +71,32 @@ def test_a_single_row_that_does_not_fit_is_listed_downwards(capsys) -> None:
         ((1e9, 0.5), ["1.000 bn", "0.5000"]),
         ((float("nan"), 1.0), ["-", "1.00"]),
         ((3, 4), ["3", "4"]),
+        ((1.2e6, 8767.0, -9789.4, 0.0), ["1.200 mn", "8,767", "-9,789", "0"]),
     ],
 )
 def test_small_numbers_of_a_column_share_their_decimals(column, texts) -> None:
     assert column_texts(column) == texts
+
+
+def test_a_price_keeps_its_cents_however_large(capsys) -> None:
+    assert column_texts((21456.25, 9.5), "spot") == ["21,456.25", "9.50"]
+    assert "21,456.25" in printed(Output.TABLE, capsys, rows=[(21456.25,)], columns=("gamma_flip",))
+
+
+def test_a_long_value_of_a_record_is_wrapped_under_itself(capsys) -> None:
+    columns = tuple(f"column_{i}" for i in range(20))
+    text = printed(Output.TABLE, capsys, rows=[("word " * 30, *range(19))], columns=columns)
+    assert max(map(len, text.splitlines())) <= 80
+    assert text.splitlines()[2] == " " * len("column_19  ") + "word " * 13 + "word"
+
+
+def test_every_part_of_a_wide_table_says_which_row_it_is_of(capsys) -> None:
+    columns = ("symbol", "strike", *(f"column_{i}" for i in range(12)))
+    keys = [("QQQ", 100), ("QQQ", 101), ("SPY", 100), ("SPY", 101)]
+    rows = [(*key, *(1_000_000 * n + i for i in range(12))) for n, key in enumerate(keys, 1)]
+    lines = [line.split() for line in printed(Output.TABLE, capsys, rows=rows, columns=columns).splitlines()]
+    parts = [(line[0], int(line[1])) for line in lines if line[0] in ("QQQ", "SPY")]
+    assert parts == keys * 3
 
 
 def test_no_rows_say_so(capsys) -> None:
