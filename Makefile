@@ -106,7 +106,7 @@ check-streaming: $(READY) ## Whether data is streaming, and how old it is
 
 ##@ Underlying
 .PHONY: underlying underlying-latest underlying-today underlying-volume
-underlying: $(READY) ## The last 10 minutes stored
+underlying: $(READY) ## The last 10 minutes of each underlying
 	@exec $(ZEROGEX) show underlying -n 10 $(ARGS)
 
 underlying-latest: $(READY) ## The spot of each underlying now
@@ -120,7 +120,7 @@ underlying-volume: $(READY) ## Volume of each minute of the newest day
 
 ##@ Options
 .PHONY: options options-latest options-today options-strikes options-raw options-fields
-options: $(READY) ## The newest stored chain, 10 contracts nearest to spot
+options: $(READY) ## The newest chain of each underlying, 10 contracts
 	@exec $(ZEROGEX) show options -n 10 $(ARGS)
 
 options-latest: $(READY) ## Latest quotes, the 10 most traded
@@ -140,8 +140,8 @@ options-fields: $(READY) ## Which fields are populated, IV and Greeks included
 
 ##@ Greeks and GEX
 .PHONY: greeks greeks-summary gex-summary gex-strikes gex-preview
-greeks: $(READY) ## Latest IV and Greeks, nearest to spot first
-	@exec $(ZEROGEX) show greeks $(ARGS)
+greeks: $(READY) ## Latest IV and Greeks, 20 contracts of each at spot
+	@exec $(ZEROGEX) show greeks -n 20 $(ARGS)
 
 greeks-summary: $(READY) ## Averages by expiration and kind, and why IV is missing
 	@exec $(ZEROGEX) show greeks-summary $(ARGS)
@@ -149,7 +149,7 @@ greeks-summary: $(READY) ## Averages by expiration and kind, and why IV is missi
 gex-summary: $(READY) ## Latest GEX summary
 	@exec $(ZEROGEX) show gex-summary $(ARGS)
 
-gex-strikes: $(READY) ## GEX by strike, the 20 strikes nearest to spot
+gex-strikes: $(READY) ## GEX by strike, the 20 of each underlying at spot
 	@exec $(ZEROGEX) show gex-strikes -n 20 $(ARGS)
 
 gex-preview: $(READY) ## The live analysis, as the page shows it

@@ -71,6 +71,22 @@ def test_every_view_prints_with_data_and_fits_eighty_columns(zerogex: Run, fille
         assert not wide or view in ("options-raw", "gex-summary"), (view, wide)
 
 
+def test_a_limit_holds_for_each_underlying_and_none_is_left_out(
+    zerogex: Run, filled: PostgresStore, make_chain: MakeChain
+) -> None:
+    """With one limit for all, the first of the alphabet would be the only one seen."""
+    for minute in (OPEN, OPEN + timedelta(minutes=1)):
+        chain = make_chain(as_of=minute + timedelta(minutes=1), underlying="AAPL", roots=("AAPL",))
+        bars = (MinuteBar("AAPL", minute, 5010.0, 5020.0, 5000.0, 5012.5, 10, 10),)
+        filled.write_minute(MinuteBatch(uuid4(), "AAPL", minute, chain, bars))
+    filled.write_latest(chain, np.ones(len(chain), bool))
+    assert zerogex("analyze", "--since", "2026-02-20").exit_code == 0
+    for view, key in {"underlying": "symbol", "options": "option_symbol", "greeks": "underlying",
+                      "gex-strikes": "underlying"}.items():  # fmt: skip
+        rows = json.loads(zerogex("show", view, "-n", "2", "-o", "json").stdout)
+        assert [row[key][:3] for row in rows] == ["AAP", "AAP", "SPX", "SPX"], view
+
+
 def test_every_view_of_an_empty_database_says_so_and_succeeds(zerogex: Run) -> None:
     for view in VIEWS:
         result = zerogex("show", view)

@@ -3,7 +3,7 @@
 -- Prices come back as plain numbers; times are timestamptz, which the command line shows in New York time.
 
 -- gex_summary --
--- The newest analyses of each underlying: totals, flip, walls, max pain, ratios, coverage.
+-- The newest analyses of each underlying: totals, flip, walls, max pain, ratios, coverage.  GEX in dollars per 1 % move.
 -- symbol: underlying, all if left out; limit: analyses of each, 1 if left out
 WITH RECURSIVE known AS (
     (SELECT underlying FROM gex_summary ORDER BY underlying LIMIT 1)
@@ -25,12 +25,19 @@ WHERE %(symbol)s::text IS NULL OR newest.underlying = %(symbol)s
 ORDER BY newest.underlying, timestamp DESC
 
 -- gex_strikes --
--- GEX by strike of the newest analysis, all expirations summed.
--- symbol: underlying, the first if left out; limit: strikes nearest to spot, all if left out
-WITH newest AS (
-    SELECT underlying, timestamp, spot FROM gex_summary
-    WHERE underlying = coalesce(%(symbol)s, (SELECT min(underlying) FROM gex_summary))
-    ORDER BY timestamp DESC LIMIT 1
+-- GEX by strike of the newest analysis of each underlying, all expirations summed, in dollars per 1 % move.
+-- symbol: underlying, all if left out; limit: strikes nearest to spot of each, all if left out
+WITH RECURSIVE known AS (
+    (SELECT underlying FROM gex_summary ORDER BY underlying LIMIT 1)
+    UNION ALL
+    SELECT (SELECT underlying FROM gex_summary WHERE underlying > known.underlying ORDER BY underlying LIMIT 1)
+    FROM known WHERE known.underlying IS NOT NULL
+), newest AS (
+    SELECT last.underlying, last.timestamp, last.spot FROM known CROSS JOIN LATERAL (
+        SELECT underlying, timestamp, spot FROM gex_summary
+        WHERE gex_summary.underlying = known.underlying ORDER BY timestamp DESC LIMIT 1
+    ) AS last
+    WHERE %(symbol)s::text IS NULL OR last.underlying = %(symbol)s
 ), strikes AS (
     SELECT newest.underlying, newest.timestamp, newest.spot, cell.strike::float8 AS strike,
            sum(net_gex) AS net_gex, sum(call_gex) AS call_gex, sum(put_gex) AS put_gex,
@@ -39,13 +46,16 @@ WITH newest AS (
            sum(call_volume)::bigint AS call_volume, sum(put_volume)::bigint AS put_volume
     FROM newest JOIN gex_calculations AS cell USING (underlying, timestamp)
     GROUP BY newest.underlying, newest.timestamp, newest.spot, cell.strike
-), nearest AS (
-    SELECT * FROM strikes ORDER BY abs(strike - spot), strike LIMIT %(limit)s
+), ranked AS (
+    SELECT *, row_number() OVER (PARTITION BY underlying ORDER BY abs(strike - spot), strike) AS rank FROM strikes
 )
-SELECT * FROM nearest ORDER BY strike
+SELECT underlying, strike, net_gex, call_gex, put_gex, vanna_exposure, charm_exposure,
+       call_open_interest, put_open_interest, call_volume, put_volume, timestamp, spot
+FROM ranked WHERE %(limit)s::bigint IS NULL OR rank <= %(limit)s
+ORDER BY underlying, strike
 
 -- gex_preview --
--- The live analysis of each underlying: what the page shows now.
+-- The live analysis of each underlying: what the page shows now.  GEX in dollars per 1 % move.
 -- symbol: underlying, all if left out
 SELECT underlying, data_timestamp, (payload ->> 'computed_at')::timestamptz AS computed_at, simulated, (payload ->> 'spot')::float8 AS spot,
        (payload ->> 'net_gex')::float8 AS net_gex, (payload ->> 'call_gex')::float8 AS call_gex,
@@ -59,7 +69,7 @@ WHERE %(symbol)s::text IS NULL OR underlying = %(symbol)s
 ORDER BY underlying
 
 -- latest --
--- The newest stored minute, chain and analysis of each symbol.
+-- The newest stored minute, chain and analysis of each symbol.  GEX in dollars per 1 % move.
 -- symbol: underlying, all if left out
 SELECT quote.symbol, quote.timestamp, quote.open::float8, quote.high::float8, quote.low::float8,
        quote.close::float8, quote.up_volume, quote.down_volume, chain.timestamp AS chain_timestamp, chain.contracts,
@@ -133,13 +143,22 @@ WHERE %(symbol)s::text IS NULL OR live.underlying = %(symbol)s
 ORDER BY live.underlying
 
 -- underlying --
--- The newest minutes of an underlying.
--- symbol: underlying, all if left out; limit: rows, 20 if left out
-SELECT symbol, timestamp, open::float8, high::float8, low::float8, close::float8, up_volume, down_volume
-FROM underlying_quotes
-WHERE %(symbol)s::text IS NULL OR symbol = %(symbol)s
-ORDER BY timestamp DESC, symbol
-LIMIT coalesce(%(limit)s, 20)
+-- The newest minutes of each underlying; volumes since the day began.
+-- symbol: underlying, all if left out; limit: minutes of each, 20 if left out
+WITH RECURSIVE known AS (
+    (SELECT symbol FROM underlying_quotes ORDER BY symbol LIMIT 1)
+    UNION ALL
+    SELECT (SELECT symbol FROM underlying_quotes WHERE symbol > known.symbol ORDER BY symbol LIMIT 1)
+    FROM known WHERE known.symbol IS NOT NULL
+)
+SELECT newest.symbol, timestamp, open::float8, high::float8, low::float8, close::float8, up_volume, down_volume
+FROM known CROSS JOIN LATERAL (
+    SELECT * FROM underlying_quotes
+    WHERE underlying_quotes.symbol = known.symbol
+    ORDER BY timestamp DESC LIMIT coalesce(%(limit)s, 20)
+) AS newest
+WHERE %(symbol)s::text IS NULL OR newest.symbol = %(symbol)s
+ORDER BY newest.symbol, timestamp DESC
 
 -- underlying_latest --
 -- The spot of each underlying as the feed says it now.
@@ -169,18 +188,27 @@ WHERE trading_day = (SELECT trading_day(max(timestamp)) FROM underlying_quotes)
 ORDER BY symbol, timestamp
 
 -- options --
--- The chain of the newest stored minute, contracts nearest to spot first.
--- symbol: underlying, the first if left out; limit: rows, 50 if left out
-WITH newest AS (
-    SELECT underlying, timestamp, spot FROM chain_minutes
-    WHERE underlying = coalesce(%(symbol)s, (SELECT min(underlying) FROM chain_minutes))
-    ORDER BY timestamp DESC LIMIT 1
+-- The newest stored chain of each underlying, next expiration and strikes nearest to spot first.  IV 0.20 is 20 %; theta per calendar day, vega per volatility point.
+-- symbol: underlying, all if left out; limit: contracts of each, 50 if left out
+WITH RECURSIVE known AS (
+    (SELECT underlying FROM chain_minutes ORDER BY underlying LIMIT 1)
+    UNION ALL
+    SELECT (SELECT underlying FROM chain_minutes WHERE underlying > known.underlying ORDER BY underlying LIMIT 1)
+    FROM known WHERE known.underlying IS NOT NULL
 )
 SELECT o.option_symbol, o.timestamp, o.expiration, o.strike::float8, o.option_type, o.bid::float8, o.ask::float8,
        o.last::float8, o.volume, o.open_interest, o.implied_volatility, o.delta, o.gamma, o.theta, o.vega
-FROM newest JOIN option_chains AS o USING (underlying, timestamp)
-ORDER BY o.expiration, abs(o.strike - newest.spot::numeric), o.strike, o.option_type
-LIMIT coalesce(%(limit)s, 50)
+FROM known CROSS JOIN LATERAL (
+    SELECT underlying, timestamp, spot FROM chain_minutes
+    WHERE chain_minutes.underlying = known.underlying ORDER BY timestamp DESC LIMIT 1
+) AS newest CROSS JOIN LATERAL (
+    SELECT * FROM option_chains
+    WHERE option_chains.underlying = newest.underlying AND option_chains.timestamp = newest.timestamp
+    ORDER BY expiration, abs(strike - newest.spot::numeric), strike, option_type
+    LIMIT coalesce(%(limit)s, 50)
+) AS o
+WHERE %(symbol)s::text IS NULL OR newest.underlying = %(symbol)s
+ORDER BY o.underlying, o.expiration, abs(o.strike - newest.spot::numeric), o.strike, o.option_type
 
 -- options_latest --
 -- The newest known rows of the followed contracts, most traded first.
@@ -248,14 +276,19 @@ GROUP BY underlying
 ORDER BY underlying
 
 -- greeks --
--- IV and Greeks of the followed contracts that have them, nearest to spot first.
--- symbol: underlying, all if left out; limit: rows, 50 if left out
-SELECT o.underlying, o.option_symbol, o.expiration, o.strike::float8, o.option_type, o.implied_volatility, o.iv_source,
-       o.delta, o.gamma, o.theta, o.vega, o.forward, o.rate, o.timestamp
-FROM option_latest AS o LEFT JOIN underlying_latest AS u USING (underlying)
-WHERE o.delta IS NOT NULL AND (%(symbol)s::text IS NULL OR o.underlying = %(symbol)s)
-ORDER BY o.underlying, o.expiration, abs(o.strike - u.spot::numeric), o.strike, o.option_type
-LIMIT coalesce(%(limit)s, 50)
+-- IV and Greeks now, next expiration and strikes nearest to spot first.  IV 0.20 is 20 %; theta per calendar day, vega per volatility point.
+-- symbol: underlying, all if left out; limit: contracts of each, 50 if left out
+SELECT underlying, option_symbol, expiration, strike::float8, option_type, implied_volatility, iv_source,
+       delta, gamma, theta, vega, forward, rate, timestamp
+FROM (
+    SELECT o.*, row_number() OVER (
+        PARTITION BY o.underlying ORDER BY o.expiration, abs(o.strike - u.spot::numeric), o.strike, o.option_type
+    ) AS rank
+    FROM option_latest AS o LEFT JOIN underlying_latest AS u USING (underlying)
+    WHERE o.delta IS NOT NULL AND (%(symbol)s::text IS NULL OR o.underlying = %(symbol)s)
+) AS ranked
+WHERE rank <= coalesce(%(limit)s, 50)
+ORDER BY underlying, rank
 
 -- greeks_summary --
 -- Averages by expiration and kind over the latest rows, and why IV is missing where it is.
@@ -273,7 +306,7 @@ GROUP BY underlying, expiration, option_type
 ORDER BY underlying, expiration, option_type
 
 -- flow_by_type --
--- Calls against puts by minute, newest first.  Net flow is inferred from last prices: see confidence.
+-- Calls against puts by minute, newest first; premiums and flow in dollars.  Net flow is inferred from last prices: see confidence.
 -- symbol: underlying, all if left out; day: New York day, the newest if left out; minutes: newest minutes, 30 if left out; until: minutes before this instant, all if left out; limit: rows, all if left out
 SELECT flow.underlying, flow.timestamp, call_volume, put_volume, put_call_ratio, call_premium, put_premium,
        call_volume - put_volume AS net_volume, net_flow, sentiment, confidence, unplaced_volume
@@ -287,7 +320,7 @@ ORDER BY flow.timestamp DESC, flow.underlying
 LIMIT %(limit)s
 
 -- flow_by_strike --
--- The strikes with most flow in the newest minutes, calls and puts, with average Greeks of what traded.
+-- The strikes with most flow in the newest minutes, calls and puts, with average Greeks of what traded; premiums and flow in dollars.
 -- symbol: underlying, all if left out; day: New York day, the newest if left out; minutes: newest minutes, 30 if left out; until: minutes before this instant, all if left out; limit: rows, 20 if left out
 SELECT flow.underlying, flow.strike::float8, sum(call_volume)::bigint AS call_volume,
        sum(put_volume)::bigint AS put_volume, sum(call_premium) AS call_premium, sum(put_premium) AS put_premium,
@@ -307,7 +340,7 @@ ORDER BY sum(call_volume + put_volume) DESC, flow.underlying, flow.strike
 LIMIT coalesce(%(limit)s, 20)
 
 -- flow_by_expiration --
--- Flow of the newest minutes by expiration: days to expiration, calls and puts, average IV and theta.
+-- Flow of the newest minutes by expiration: days to expiration, calls and puts, average IV and theta; premiums and flow in dollars.
 -- symbol: underlying, all if left out; day: New York day, the newest if left out; minutes: newest minutes, 30 if left out; until: minutes before this instant, all if left out; limit: rows, all if left out
 SELECT flow.underlying, flow.expiration, dte, sum(call_volume)::bigint AS call_volume,
        sum(put_volume)::bigint AS put_volume,
@@ -327,7 +360,7 @@ ORDER BY flow.underlying, flow.expiration
 LIMIT %(limit)s
 
 -- flow_smart_money --
--- The most unusual prints of the newest minutes: blocks, high IV, far out of the money; the score runs from 0 to 10.
+-- The most unusual prints of the newest minutes: blocks, high IV, far out of the money; premium in dollars, the score from 0 to 10.
 -- symbol: underlying, all if left out; day: New York day, the newest if left out; minutes: newest minutes, 60 if left out; until: minutes before this instant, all if left out; limit: rows, 20 if left out
 SELECT flow.option_symbol, flow.underlying, flow.timestamp, round(unusual_score::numeric, 1)::float8 AS unusual_score,
        volume, block, premium, open_interest, last::float8, implied_volatility, high_iv_pct, delta, deep_otm,
