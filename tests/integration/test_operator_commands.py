@@ -103,6 +103,29 @@ def test_a_symbol_that_is_not_stored_is_named_with_those_that_are(
     assert (result.exit_code, result.stderr) == (1, "zerogex: nothing of NOPE is stored; there is SPX\n")
 
 
+def test_a_choice_that_a_view_does_not_have_is_refused_and_not_ignored(zerogex: Run, filled: PostgresStore) -> None:
+    for words in (
+        ("stats", "--minutes", "5"),
+        ("gaps", "--day", "2026-02-20"),
+        ("size", "-u", "SPX"),
+        ("today", "-n", "3"),
+    ):
+        result = zerogex("show", *words)
+        assert result.exit_code == 2 and f"the view {words[0]} has no such choice" in result.stderr, words
+    assert zerogex("show", "quality", "--day", "2026-02-20", "-u", "spx").exit_code == 0
+
+
+def test_the_flow_screen_names_the_symbols_there_are(zerogex: Run, filled: PostgresStore) -> None:
+    result = zerogex("flow", "-u", "nope")
+    assert (result.exit_code, result.stderr) == (1, "zerogex: nothing of NOPE is stored; there is SPX\n")
+
+
+def test_an_analysis_asked_for_by_hand_speaks_new_york_time(zerogex: Run, filled: PostgresStore) -> None:
+    assert "2026-02-20 09:39:00 ET" in zerogex("analyze", "--once").stdout
+    (row,) = json.loads(zerogex("analyze", "--once", "-o", "json").stdout)
+    assert row["data_timestamp"] == "2026-02-20T14:39:00Z"
+
+
 def test_a_day_without_a_session_is_told_from_one_without_data(zerogex: Run, filled: PostgresStore) -> None:
     assert "SPX Sat 2026-02-21: no session" in zerogex("quality", "--day", "2026-02-21").stdout
     assert "SPX Thu 2026-02-19: no data" in zerogex("quality", "--day", "2026-02-19").stdout

@@ -119,6 +119,8 @@ def _report(results: Sequence[Backfilled], output: Output) -> None:
         for result in results
     ]
     emit(columns, rows, output, title="Backfilled")
+    if not any(any(row[1:]) for row in rows) and all(result.complete for result in results):
+        typer.echo("zerogex: nothing was missing of the sessions that have begun (--lookback-days)", err=True)
     for result in results:
         for problem in result.problems:
             typer.echo(f"zerogex: {result.underlying}: {problem}; run the backfill again", err=True)

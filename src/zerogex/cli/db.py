@@ -16,7 +16,7 @@ import typer
 
 from zerogex import app as wiring
 from zerogex import settings
-from zerogex.cli.output import Output, emit
+from zerogex.cli.output import Output, counted, emit
 from zerogex.errors import StoreError, StoreUnavailable
 from zerogex.settings import Loaded
 
@@ -189,9 +189,12 @@ def refresh_views() -> None:
         for (underlying, day), group in groupby(minutes, key=lambda minute: (minute[0], trading_date(minute[1]))):
             count = len(list(group))
             total += count
-            say(f"summed {count} minutes of {underlying} on {day}")
+            say(f"summed {counted(count, 'minute')} of {underlying} on {day}")
         done = upkeep.refresh_materialized_views(store.config)
-    say(f"{total} minutes summed, " + (f"refreshed {', '.join(done)}" if done else "no materialized view to refresh"))
+    say(
+        f"{counted(total, 'minute')} summed, "
+        + (f"refreshed {', '.join(done)}" if done else "no materialized view to refresh")
+    )
 
 
 @app.command()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from zerogex import app, settings
+from zerogex.cli.nothing import say_nothing
 from zerogex.cli.output import Output, emit
 from zerogex.domain.calendar import NEW_YORK
 from zerogex.feed_clock import clock_of
@@ -63,6 +64,8 @@ def _screen(store: PostgresStore, symbol: str | None, *, clear: bool) -> None:
         cells = [[_short(row[place]) for place in places] for row in rows]
         emit(shown, cells, Output.TABLE, title=title)
         typer.echo("")
+    if not any(rows for _, rows in answers):
+        say_nothing(store, symbol)
 
 
 def _short(value: object) -> object:

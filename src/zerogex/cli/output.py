@@ -75,6 +75,11 @@ def spreadsheet(value: Any) -> Any:
     return json.dumps(value) if isinstance(value, dict | list) else value
 
 
+def counted(number: int, noun: str) -> str:
+    """1 minute, 2 minutes."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def human(value: Any) -> str:
     """A value as a person reads it."""
     if value is None:

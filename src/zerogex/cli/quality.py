@@ -11,7 +11,7 @@ import typer
 
 from zerogex import app, settings
 from zerogex.cli.nothing import say_nothing
-from zerogex.cli.output import Output, emit
+from zerogex.cli.output import Output, counted, emit
 from zerogex.domain.calendar import NEW_YORK, is_session, previous_session, session_close, session_open, trading_date
 from zerogex.domain.finding import Finding, FindingKind, Severity
 from zerogex.feed_clock import clock_of
@@ -83,7 +83,9 @@ def show_gaps(
             missing = sum(gap.minutes for gap in gaps)
             rows += [(name, what, gap.day, _clock(gap.start), _clock(gap.end), gap.minutes) for gap in gaps]
             share = 100 * (1 - missing / expected)
-            typer.echo(f"zerogex: {name} {what}: {missing} minutes missing, {share:.2f} % complete", err=True)
+            typer.echo(
+                f"zerogex: {name} {what}: {counted(missing, 'minute')} missing, {share:.2f} % complete", err=True
+            )
     if not symbols:
         say_nothing(store, symbol)
     emit(("underlying", "missing", "day", "from_et", "to_et", "minutes"), rows[:limit], output, title="Missing minutes")
@@ -137,8 +139,8 @@ def _print(report: SessionReport) -> None:
     """The report of one underlying: a headline, then what was found, worst first."""
     typer.echo(f"{report.underlying} {report.day:%a %Y-%m-%d}: {report.verdict}")
     typer.echo(
-        f"  {report.expected} session minutes so far; {report.bars} bars and {report.chains} chains stored, "
-        f"{report.rows:,} contract rows"
+        f"  {counted(report.expected, 'session minute')} so far; {counted(report.bars, 'bar')} and "
+        f"{counted(report.chains, 'chain')} stored, {counted(report.rows, 'contract row')}"
     )
     order = [Severity.ERROR, Severity.WARNING, Severity.INFO]
     shown = sorted(report.findings, key=lambda f: (order.index(f.severity), list(FindingKind).index(f.kind)))

@@ -6,6 +6,7 @@ need the exchange calendar besides: gaps, gaps-today, quality.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Annotated
 
@@ -20,6 +21,7 @@ CALENDAR_VIEWS = {
     "gaps-today": "Minutes missing from the newest session.",
     "quality": "How good the newest session's data is, and why; findings are noted in data_quality_log.",
 }
+_CALENDAR_PARAMETERS = {"gaps": ("symbol", "limit"), "gaps-today": ("symbol", "limit"), "quality": ("symbol", "day")}
 
 
 def show(
@@ -42,19 +44,17 @@ def show(
         listed = {name: query.description for name, query in views.items()} | CALENDAR_VIEWS
         emit(("view", "what it shows"), list(listed.items()), output)
         return
+    given: dict[str, object] = {"symbol": underlying, "limit": limit, "minutes": minutes, "day": day}
     if view in CALENDAR_VIEWS:
+        _refuse_the_rest(view, given, _CALENDAR_PARAMETERS[view])
         _by_calendar(view, underlying, day, limit, output)
         return
     if view not in views:
         listed_names = ", ".join([*views, *CALENDAR_VIEWS])
         raise typer.BadParameter(f"{view!r} is not a view; expected one of {listed_names}", param_hint="VIEW")
     query = views[view]
-    given = {
-        "symbol": underlying.upper() if underlying else None,
-        "limit": limit,
-        "minutes": minutes,
-        "day": day.date() if day else None,
-    }
+    _refuse_the_rest(view, given, query.parameters)
+    given |= {"symbol": underlying.upper() if underlying else None, "day": day.date() if day else None}
     known = {name: value for name, value in given.items() if name in query.parameters}
     with app.open_store(settings.load()) as store:
         columns, rows = store.query(query.name, **known)
@@ -63,6 +63,14 @@ def show(
         emit(columns, rows, output, title=f"{query.description}{mark}")
         if not rows:
             say_nothing(store, underlying)
+
+
+def _refuse_the_rest(view: str, given: Mapping[str, object], parameters: Collection[str]) -> None:
+    """An option a view does not know would look as if it had been heard."""
+    for name, value in given.items():
+        if value is not None and name not in parameters:
+            option = {"symbol": "--underlying", "limit": "--limit"}.get(name, f"--{name}")
+            raise typer.BadParameter(f"the view {view} has no such choice; docs/views.md lists them", param_hint=option)
 
 
 def _by_calendar(view: str, underlying: str | None, day: datetime | None, limit: int | None, output: Output) -> None:

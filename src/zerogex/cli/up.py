@@ -149,7 +149,8 @@ def _services(loaded: Loaded, simulation: Simulation, begin: datetime | None, pa
         if not settings.has_credentials:
             say("", "no TradeStation credentials are set; .env.example says how to use real data")
     else:
-        say("feed", f"TradeStation at {settings.api_url}")
+        what = "SIMULATED market" if settings.simulated else "TradeStation"
+        say("feed", f"{what} at {app.feed_url(settings)}")
     services.append(_engine("ingest", command, env))
     if settings.analytics_enabled and settings.gex_enabled:
         services.append(_engine("analyze", command, env))

@@ -156,7 +156,8 @@ class IngestEngine:
         if (reason := _REASONS.get(event.kind)) is not None:
             for one in self.followed:
                 one.gaps.trouble(event.stream, self.clock.now(), reason)
-        log.log(level, "feed event", extra={"kind": event.kind, "stream": event.stream, "detail": event.detail})
+        detail = {"detail": event.detail} if event.detail else {}
+        log.log(level, "feed event", extra={"kind": event.kind, "stream": event.stream, **detail})
 
 
 def feed_state_of(provider: str, clock: Clock) -> FeedState:

@@ -16,6 +16,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 
 import psycopg
 
+from zerogex.domain.calendar import NEW_YORK
 from zerogex.errors import LockHeld, StoreError
 from zerogex.store.config import DatabaseConfig
 from zerogex.store.connections import Connection, answering, connect
@@ -105,7 +106,7 @@ class WriterLocks:
         connection.close()
         name, address, since = holder or ("another session", None, None)
         where = f" from {address}" if address else ""
-        when = f", connected since {since:%Y-%m-%d %H:%M:%S} UTC" if since else ""
+        when = f", connected since {since.astimezone(NEW_YORK):%Y-%m-%d %H:%M:%S} ET" if since else ""
         raise LockHeld(
             f"{underlying} is already being written by {name}{where}{when}; "
             "stop that one first, or stand by with --standby"
