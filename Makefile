@@ -276,7 +276,7 @@ override export PATTERN := $(value PATTERN)
 logs-grep: $(READY) ## Today's lines that match PATTERN='a regex'
 	@exec $(ZEROGEX) service logs-grep -- "$$PATTERN"
 
-logs-clear: $(READY) ## Drop archived journal files, after a question
+logs-clear: $(READY) ## Drop archived logs, after a question
 	@exec $(ZEROGEX) service logs-clear $(ARGS)
 
 ##@ Housekeeping

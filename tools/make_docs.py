@@ -130,8 +130,9 @@ def commands_page() -> str:
     for line in (ROOT / "Makefile").read_text().splitlines():
         if line.startswith("##@ "):
             parts.append(f"\n### {line[4:]}\n\n| target | what it does |\n|---|---|\n")
-        elif match := re.match(r"([a-z0-9-]+):.*?## (.*)", line):
-            parts.append(f"| `make {match[1]}` | {match[2].replace('|', '/')} |\n")
+        elif match := re.match(r"([a-z0-9 -]+):.*?## (.*)", line):
+            names = " ".join(f"`make {name}`" for name in match[1].split())
+            parts.append(f"| {names} | {match[2].replace('|', '/')} |\n")
     return "".join(parts)
 
 

@@ -37,7 +37,7 @@ def configure(settings: Settings, *, service: str) -> None:
     root.handlers[:] = [_handler(logging.StreamHandler(sys.stderr), formatter, level)]
     if settings.log_dir:
         try:
-            settings.log_dir.mkdir(parents=True, exist_ok=True)
+            settings.log_dir.mkdir(mode=0o750, parents=True, exist_ok=True)
             root.handlers.append(_handler(_file(settings.log_dir / "main_engine.log"), _json(service), level))
             root.handlers.append(_handler(_file(settings.log_dir / "errors.log"), _json(service), logging.ERROR))
         except OSError as error:
@@ -75,7 +75,13 @@ def _file(path: Path) -> logging.Handler:
 
 
 class _SharedFile(RotatingFileHandler):
-    """A rotated file that several engines write: one rotates it, the others notice and go on in the new one."""
+    """A rotated file that several engines write: one rotates it, the others notice and go on in the new one.
+
+    Its owner writes it, the owner's group reads it, nobody else sees it.
+    """
+
+    def _open(self) -> Any:
+        return open(self.baseFilename, self.mode, encoding=self.encoding, opener=_for_the_group)
 
     def shouldRollover(self, record: logging.LogRecord) -> bool:
         """Whether this record would make the file, as it is now on the disk, too long."""
@@ -101,6 +107,10 @@ class _SharedFile(RotatingFileHandler):
         self.stream.close()
         self.stream = self._open()
         return True
+
+
+def _for_the_group(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o640)
 
 
 def _handler(handler: logging.Handler, formatter: logging.Formatter, level: int) -> logging.Handler:

@@ -1,6 +1,7 @@
 """`zerogex service`: the engines under systemd, and their journal.
 
-Every action takes one service (ingestion, analytics, api) or, without a name, all three.
+Every action takes one service (ingestion, analytics, api) or, without a name, all three.  Where systemd does not
+run the machine, the logs are the files of LOG_DIR.
 """
 
 from __future__ import annotations
@@ -8,11 +9,15 @@ from __future__ import annotations
 import getpass
 import json
 import os
+import pwd
+import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
@@ -20,6 +25,9 @@ from typing import Annotated
 import typer
 
 from zerogex import settings
+from zerogex.cli import log_files
+from zerogex.cli.output import counted, human
+from zerogex.domain.calendar import NEW_YORK
 from zerogex.errors import SettingsError, ZerogexError
 
 
@@ -44,8 +52,10 @@ UNITS = {
 UNIT_FOLDER = Path("/etc/systemd/system")
 BOOTED = Path("/run/systemd/system")  # there where systemd is process 1: sd_booted(3)
 HEALTH_WINDOW = "1 hour ago"
+FOLLOWED_FROM = 50  # lines shown before the new ones
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="The engines under systemd, and their journal.")
+Lines = Annotated[int, typer.Option("-n", min=1, help="How many lines.")]
 Name = Annotated[str | None, typer.Argument(help="ingestion, analytics or api; all three when left out.")]
 
 
@@ -68,10 +78,27 @@ def tool(program: str) -> str:
     """The path of a systemd program; ServiceManagerMissing where there is none."""
     path = shutil.which(program)
     if path is None or not BOOTED.is_dir():
+        files = ", and where LOG_DIR is set its files are read" if program == "journalctl" else ""
         raise ServiceManagerMissing(
-            f"systemd ({program}) does not run this machine, so there are no services here; `zerogex up` runs without"
+            f"systemd ({program}) does not run this machine, so there are no services here; "
+            f"`zerogex up` runs without{files}"
         )
     return path
+
+
+def log_folder() -> Path | None:
+    """Where the log is read from files: LOG_DIR, on a machine without a journal."""
+    if BOOTED.is_dir() and shutil.which("journalctl"):
+        return None
+    folder = settings.load().settings.log_dir
+    if folder is not None and not (folder / log_files.MAIN).is_file():
+        raise ServiceManagerMissing(f"LOG_DIR is {folder}, where no engine has written a log yet; `zerogex up` does")
+    return folder
+
+
+def commands(name: str | None) -> frozenset[str] | None:
+    """The `service` field of the lines a name stands for; all lines without one."""
+    return None if name is None else frozenset(unit.command for unit in chosen(name))
 
 
 def systemctl(action: str, units: Sequence[Unit]) -> None:
@@ -112,38 +139,87 @@ for _action, _help in (
 
 @app.command()
 def logs(name: Name = None) -> None:
-    """Follow the journal; Ctrl-C ends."""
-    _show(journal(chosen(name), "--follow", "--lines=50"))
+    """Follow the log; Ctrl-C ends."""
+    if folder := log_folder():
+        with suppress(KeyboardInterrupt):
+            for line in log_files.follow(folder, commands(name), FOLLOWED_FROM):
+                typer.echo(line)
+        return
+    _show(journal(chosen(name), "--follow", f"--lines={FOLLOWED_FROM}"))
 
 
 @app.command("logs-tail")
-def logs_tail(name: Name = None, lines: Annotated[int, typer.Option("-n", min=1)] = 100) -> None:
+def logs_tail(name: Name = None, lines: Lines = 100) -> None:
     """The last lines."""
+    if folder := log_folder():
+        _print(log_files.last_lines(folder, log_files.MAIN, commands(name), lines), "no line yet")
+        return
     _show(journal(chosen(name), f"--lines={lines}"))
 
 
 @app.command("logs-errors")
-def logs_errors(name: Name = None, lines: Annotated[int, typer.Option("-n", min=1)] = 100) -> None:
+def logs_errors(name: Name = None, lines: Lines = 100) -> None:
     """Recent errors only."""
+    if folder := log_folder():
+        _print(log_files.last_lines(folder, log_files.ERRORS, commands(name), lines), "no error is in the log")
+        return
     _show(journal(chosen(name), "--priority=err", f"--lines={lines}"))
 
 
 @app.command("logs-grep")
 def logs_grep(pattern: Annotated[str, typer.Argument(help="A regular expression.")]) -> None:
-    """Lines of today's journal that match a pattern."""
+    """Today's lines that match a pattern.  Small letters match large ones, too.  Exit 1 where none does."""
     if not pattern:
         raise typer.BadParameter("a pattern is needed, for example PATTERN='Greek'", param_hint="PATTERN")
+    if folder := log_folder():
+        try:
+            wanted = re.compile(pattern, re.IGNORECASE if pattern.islower() else 0)
+        except re.error as error:
+            raise typer.BadParameter(f"{pattern!r} is no regular expression: {error}", param_hint="PATTERN") from None
+        today = datetime.now(NEW_YORK).date()
+        if not _print(log_files.matches(folder, wanted, today), f"no line of {today} matches {pattern!r}"):
+            raise typer.Exit(1)
+        return
     _show(journal(chosen(None), "--since=today", f"--grep={pattern}"))
 
 
 @app.command("logs-clear")
 def logs_clear(yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
-    """Drop rotated journal files of this machine, after a question."""
+    """Drop archived logs, after a question: of the journal, or of LOG_DIR."""
+    if folder := log_folder():
+        _clear_files(folder, yes)
+        return
     journalctl = tool("journalctl")
     if not yes and not typer.confirm("This removes archived journal files of every service on this machine. Go on?"):
         raise typer.Exit(1)
     _show([journalctl, "--rotate"])
     _show([journalctl, "--vacuum-time=1s"])
+
+
+def _print(lines: Iterable[str], otherwise: str) -> int:
+    """Lines on stdout; a word on stderr where there are none.  How many there were."""
+    count = 0
+    for line in lines:
+        typer.echo(line)
+        count += 1
+    if not count:
+        typer.echo(f"zerogex: {otherwise}", err=True)
+    return count
+
+
+def _clear_files(folder: Path, yes: bool) -> None:
+    files = [*log_files.rotated(folder, log_files.MAIN), *log_files.rotated(folder, log_files.ERRORS)]
+    if not files:
+        typer.echo(f"zerogex: {folder} has no archived log; what engines write now stays", err=True)
+        return
+    size = f"{sum(path.stat().st_size for path in files) / 1e6:.1f} MB"
+    if not yes and not typer.confirm(
+        f"This removes {counted(len(files), 'archived log')} ({size}) of {folder}. Go on?"
+    ):
+        raise typer.Exit(1)
+    for path in files:
+        path.unlink(missing_ok=True)
+    typer.echo(f"zerogex: removed {counted(len(files), 'archived log')}, {size}", err=True)
 
 
 @app.command()
@@ -182,7 +258,7 @@ def _recent(unit: Unit, priority: str) -> list[str]:
     messages = []
     for line in done.stdout.splitlines():
         try:
-            messages.append(_readable(str(json.loads(line).get("MESSAGE", "")))[:200])
+            messages.append(human(_readable(str(json.loads(line).get("MESSAGE", ""))))[:200])
         except ValueError:
             continue
     return messages
@@ -225,6 +301,11 @@ def install(
     loaded = settings.load()
     home, log_dir = loaded.settings.zerogex_home, loaded.settings.log_dir
     owner = user or os.environ.get("SUDO_USER") or getpass.getuser()
+    if not _is_there(owner):
+        raise SettingsError(
+            f"there is no user {owner!r} on this machine for the engines to run as; make it (sudo useradd --system "
+            f"{owner}), or name another with --user"
+        )
     executable = (
         Path(sys.argv[0]).absolute() if Path(sys.argv[0]).name == "zerogex" else Path(sys.prefix, "bin/zerogex")
     )
@@ -245,6 +326,14 @@ def install(
         )
     if folder == UNIT_FOLDER and (systemctl := shutil.which("systemctl")):
         subprocess.run([systemctl, "daemon-reload"], check=False)
+
+
+def _is_there(user: str) -> bool:
+    try:
+        pwd.getpwnam(user)
+    except KeyError:
+        return False
+    return True
 
 
 def _make_folder(folder: Path, owner: str) -> None:
