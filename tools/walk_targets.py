@@ -24,6 +24,7 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ ROOT = Path(__file__).parents[1]
 SYSTEMD = Path("/run/systemd/system").is_dir()
 WIDE = 80
 NO_SERVICES = "systemd .* does not run this machine"
-NO_DATABASE = "cannot be reached|not reachable"
+NO_DATABASE = "cannot reach database"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,31 +75,51 @@ def case_of(target: str, table: Mapping[str, Any], *, down: bool, clear: bool, f
     if re.fullmatch(table["service"]["targets"], target):
         if SYSTEMD:
             return Case(target, left_out="systemd runs this machine; services are not touched")
-        return Case(target, code=(69,), says=NO_SERVICES)
-    row = dict(table["target"].get(target, {}))
+        kind = re.search(r"logs(-[a-z]+)?$", target)
+        if kind is None or log_folder() is None:
+            words = ("PATTERN=x",) if target == "logs-grep" else ()
+            return Case(target, words, code=(69,), says=NO_SERVICES)
+        row = dict(table["log"][kind[0]])
+    else:
+        row = dict(table["target"].get(target, {}))
     if not row:
         return None
     row |= row.pop("clear", {}) if clear else {}
     row.pop("clear", None)
     needs = row.pop("needs", "")
     if down and "database" in needs:
-        row |= {"code": 69, "says": NO_DATABASE, "until": "", "typed": ""}
+        row |= {"code": 69, "says": NO_DATABASE, "typed": ""} | row.pop("down", {})
+        if row["says"] == NO_DATABASE:
+            row["until"] = ""
     elif down and not row.get("left_out"):
         row["left_out"] = "asks no database"
     if target in table["embedded"]["targets"] and configured() and not row.get("left_out"):
         row |= {"code": 74, "says": "is configured", "until": ""}
     code = row.get("code", 0)
+    row.pop("down", None)
     row["code"] = tuple(code) if isinstance(code, list) else (code,)
     row["words"] = tuple(word.replace("{folder}", str(folder)) for word in row.get("words", ()))
     return Case(target, **row)
 
 
-def configured() -> bool:
-    """Whether a PostgreSQL server is configured; otherwise the embedded one is walked."""
+@cache
+def loaded() -> Any:
+    """The settings of this environment and of the `.env` beside the Makefile."""
     from zerogex import settings
 
     os.chdir(ROOT)
-    return settings.load().has_database
+    return settings.load()
+
+
+def configured() -> bool:
+    """Whether a PostgreSQL server is configured; otherwise the embedded one is walked."""
+    return bool(loaded().has_database)
+
+
+def log_folder() -> Path | None:
+    """LOG_DIR: its files are read where there is no journal."""
+    folder: Path | None = loaded().settings.log_dir
+    return folder
 
 
 def run(case: Case, env: Mapping[str, str], limit_s: float) -> Ran:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -24,7 +25,6 @@ from zerogex.domain.chain import OptionChain
 from zerogex.ports import FeedState, MinuteBatch
 from zerogex.store import upkeep
 from zerogex.store.config import DatabaseConfig
-from zerogex.store.embedded import EmbeddedServer
 from zerogex.store.postgres import PostgresStore
 from zerogex.store.sql import queries, statement
 
@@ -344,9 +344,10 @@ def test_clearing_needs_the_databases_name(
 
 
 def test_clearing_saves_a_dump_that_can_be_restored_first(
-    zerogex: Run, filled: PostgresStore, database: DatabaseConfig, environment: dict[str, str],
-    postgres_server: EmbeddedServer,
-) -> None:  # fmt: skip
+    zerogex: Run, filled: PostgresStore, database: DatabaseConfig, environment: dict[str, str]
+) -> None:
+    before = contents(database)
+    assert before["option_chains"][0] == 7 * 160
     result = zerogex("db", "clear-data", typed=f"{database.dbname}\n")
     assert result.exit_code == 0, result.output
     (dump,) = (Path(environment["ZEROGEX_HOME"]) / "dumps").iterdir()
@@ -356,11 +357,51 @@ def test_clearing_saves_a_dump_that_can_be_restored_first(
         upkeep.TABLES[upkeep.Part.DATA], 0
     )
     assert count(database, "feed_state") == 1
-    if dump.suffix == ".dump":
-        fresh = postgres_server.config(f"{database.dbname}_restored")
-        restore = [postgres_server.binaries / "pg_restore", "--no-owner", f"--dbname={fresh.dbname}", dump]
-        subprocess.run(restore, check=True, env=upkeep.libpq_environment(fresh), capture_output=True)
-        assert count(fresh, "option_chains") == 7 * 160
+    result = zerogex("db", "restore", str(dump))
+    assert result.exit_code == 0, result.output
+    fresh = replace(database, dbname=f"{database.dbname}_restored")
+    assert f"DB_NAME={fresh.dbname}" in result.stderr
+    assert contents(fresh) == before
+    again = zerogex("db", "restore", str(dump))
+    assert again.exit_code == 74 and "is there already; name another with --into" in again.stderr
+
+
+def contents(config: DatabaseConfig) -> dict[str, tuple[int, str]]:
+    """Rows and a hash of each table with data, and of what says whether they are simulated."""
+    found = {}
+    with psycopg.connect(**config.parameters()) as connection:
+        for table in (*upkeep.TABLES[upkeep.Part.DATA], "feed_state"):
+            row = connection.execute(
+                f"SELECT count(*), md5(coalesce(string_agg(t::text, '' ORDER BY t::text), '')) FROM {table} AS t"
+            ).fetchone()
+            assert row is not None
+            found[table] = row
+    return found
+
+
+def test_copied_tables_are_restored_with_the_days_they_need(
+    zerogex: Run, filled: PostgresStore, database: DatabaseConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as without:
+        without.setattr(upkeep, "program", lambda name, version=None: None)
+        saved = upkeep.dump(database, tmp_path / "dumps", datetime(2026, 2, 20, tzinfo=UTC))
+    result = zerogex("db", "restore", str(saved), "--into", f"{database.dbname}_copied")
+    assert result.exit_code == 0, result.output
+    assert contents(replace(database, dbname=f"{database.dbname}_copied")) == contents(database)
+
+
+def test_what_is_no_dump_makes_no_database(zerogex: Run, database: DatabaseConfig, tmp_path: Path) -> None:
+    (tmp_path / "text.dump").write_text("no archive")
+    for name, sentence in (
+        ("nowhere", "there is no dump"),
+        ("text.dump", "cannot be restored"),
+        (".", "no table in it"),
+    ):
+        result = zerogex("db", "restore", str(tmp_path / name), "--into", f"{database.dbname}_never")
+        assert result.exit_code == 74 and sentence in result.stderr, name
+    with psycopg.connect(**database.parameters()) as connection:
+        known = {name for (name,) in connection.execute("SELECT datname FROM pg_database")}
+    assert database.dbname in known and f"{database.dbname}_never" not in known
 
 
 KEPT = {"api_keys", "feed_state", "schema_migrations", "vendor_requests", "writers"} | {

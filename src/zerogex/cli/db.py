@@ -161,6 +161,30 @@ def _confirm(where: DatabaseConfig, what: str) -> None:
 
 
 @app.command()
+def restore(
+    dump: Annotated[Path, typer.Argument(help="What a clear-… saved: a .dump file or a .csv folder.")],
+    into: Annotated[
+        str | None, typer.Option("--into", help="Name of the new database; NAME_restored if left out.")
+    ] = None,
+) -> None:
+    """Bring a saved dump back, into a new database beside this one.  What is there is never touched."""
+    from zerogex.store.restore import restore as bring_back
+
+    with wiring.database(settings.load()) as where:
+        target = bring_back(where, dump, into or f"{where.dbname}_restored", os.environ)
+        say(f"restored {dump} into database {target.dbname!r}")
+    old, new = f'"{where.dbname}"', f'"{target.dbname}"'
+    say(
+        "look at it: "
+        + f"DB_HOST={where.host} DB_PORT={where.port} DB_USER={where.user} DB_NAME={target.dbname} zerogex show stats"
+    )
+    say(
+        "put it in place, once nothing runs: zerogex db psql -d postgres -c "
+        f"'ALTER DATABASE {old} RENAME TO \"{where.dbname}_before\"' -c 'ALTER DATABASE {new} RENAME TO {old}'"
+    )
+
+
+@app.command()
 def vacuum() -> None:
     """VACUUM ANALYZE, table by table.  Gives space back and renews the planner's statistics."""
     from zerogex.store.upkeep import vacuum as each

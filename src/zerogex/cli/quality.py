@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +10,7 @@ import typer
 
 from zerogex import app, settings
 from zerogex.cli.nothing import say_nothing
-from zerogex.cli.output import Output, counted, emit
+from zerogex.cli.output import Output, counted, emit, wrapped
 from zerogex.domain.calendar import NEW_YORK, is_session, previous_session, session_close, session_open, trading_date
 from zerogex.domain.finding import Finding, FindingKind, Severity
 from zerogex.feed_clock import clock_of
@@ -138,18 +137,16 @@ def _row(report: SessionReport, finding: Finding) -> tuple[Any, ...]:
 def _print(report: SessionReport) -> None:
     """The report of one underlying: a headline, then what was found, worst first."""
     typer.echo(f"{report.underlying} {report.day:%a %Y-%m-%d}: {report.verdict}")
-    typer.echo(
-        f"  {counted(report.expected, 'session minute')} so far; {counted(report.bars, 'bar')} and "
+    what = (
+        f"{counted(report.expected, 'session minute')} so far; {counted(report.bars, 'bar')} and "
         f"{counted(report.chains, 'chain')} stored, {counted(report.rows, 'contract row')}"
     )
+    typer.echo("\n".join(wrapped("  ", what, WIDTH)))
     order = [Severity.ERROR, Severity.WARNING, Severity.INFO]
     shown = sorted(report.findings, key=lambda f: (order.index(f.severity), list(FindingKind).index(f.kind)))
     for finding in shown:
         mark = f"  {MARKS[finding.severity]} "
-        text = textwrap.fill(
-            finding.message, WIDTH, initial_indent=mark, subsequent_indent="    ", break_on_hyphens=False
-        )
-        typer.echo(text)
+        typer.echo("\n".join(wrapped(mark, finding.message, WIDTH)))
     if not shown and report.verdict not in ("no data", "no session"):
         typer.echo("    nothing to complain of")
     typer.echo("")

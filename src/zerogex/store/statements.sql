@@ -716,6 +716,27 @@ SET ROLE {role}
 -- A table as CSV.
 COPY (SELECT * FROM {table}) TO STDOUT (FORMAT csv, HEADER)
 
+-- stage_table --
+-- Where the rows of a saved table arrive.
+CREATE TEMPORARY TABLE saved AS SELECT {columns} FROM {table} WHERE false
+
+-- copy_stage --
+-- A table that was saved as CSV.
+COPY saved ({columns}) FROM STDIN (FORMAT csv, HEADER)
+
+-- ensure_staged_days --
+-- Make the partitions that the saved rows need.
+SELECT ensure_day(%(parent)s, day)
+FROM (SELECT DISTINCT (timestamp AT TIME ZONE 'America/New_York')::date AS day FROM saved ORDER BY 1) AS days
+
+-- unstage_table --
+-- The saved rows are the table's.
+INSERT INTO {table} ({columns}) SELECT {columns} FROM saved
+
+-- drop_stage --
+-- Room for the next table.
+DROP TABLE saved
+
 -- truncate --
 -- Empty tables with all their partitions.
 TRUNCATE {tables}

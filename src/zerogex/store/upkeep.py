@@ -116,7 +116,7 @@ def _copied(config: DatabaseConfig, folder: Path) -> Path:
     with connect(config, "zerogex dump") as connection, in_our_words(config):
         connection.execute(statement("consistent_read"))
         connection.execute(statement("no_statement_timeout"))
-        for table in TABLES[Part.DATA]:
+        for table in (*TABLES[Part.DATA], "feed_state"):  # which says whether the data are simulated
             copy_out = sql.SQL(statement("copy_table")).format(table=sql.Identifier(table))
             with gzip.open(folder / f"{table}.csv.gz", "wb", 6) as file, connection.cursor().copy(copy_out) as copy:
                 for data in copy:
