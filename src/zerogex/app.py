@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -120,6 +120,9 @@ def open_store(loaded: Loaded, *, migrate: bool = False, spool: bool = False) ->
 
     with database(loaded) as where:
         folder = loaded.settings.zerogex_home / "spool" / where.dbname if spool else None
+        if spool:
+            with suppress(OSError):  # the spool says it better
+                loaded.settings.zerogex_home.mkdir(mode=0o700, parents=True, exist_ok=True)
         store = PostgresStore(where, spool=folder)
         try:
             if migrate or not loaded.has_database:

@@ -45,7 +45,7 @@ class TokenFile:
     def write(self, token: str) -> None:
         """Replace the file: at every instant it is the old one or the new one."""
         crashpoint("token_before_write")
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         fresh = self._path.with_name(f".{self._path.name}.{os.getpid()}")
         with suppress(FileNotFoundError):
             fresh.unlink()
