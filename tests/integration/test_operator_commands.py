@@ -483,6 +483,9 @@ def test_psql_gets_the_connection_and_never_the_password_as_an_argument(
     command = [sys.executable, "-m", "zerogex", "db", "psql", "-Atc", text]
     done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, check=False)
     assert done.stdout == "8|America/New_York\n", done.stderr
+    away = {**os.environ, **environment, "DB_HOST": "127.0.0.1", "DB_PORT": "1"}
+    done = subprocess.run(command, env=away, capture_output=True, text=True, check=False)
+    assert done.returncode == 69 and "port 1 failed" in done.stderr
     secret = DatabaseConfig(password="s3cret")
     assert upkeep.libpq_environment(secret)["PGPASSWORD"] == "s3cret"
     assert "s3cret" not in repr(secret)

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,14 @@ def test_help_lists_every_target_once(tmp_path: Path) -> None:
     listed = re.findall(r"^  ([a-z0-9-]+) ", make(tmp_path, "help").stdout, re.MULTILINE)
     assert set(TARGETS) <= set(listed)
     assert len(listed) == len(set(listed))
+
+
+def test_the_walk_expects_something_of_every_target(tmp_path: Path) -> None:
+    listed = set(re.findall(r"^  ([a-z0-9-]+) ", make(tmp_path, "help").stdout, re.MULTILINE))
+    table = tomllib.loads((ROOT / "tools/walk_targets.toml").read_text())
+    services = {target for target in listed if re.fullmatch(table["service"]["targets"], target)}
+    assert listed - services == set(table["target"])
+    assert all(row.get("says", "") or row.get("left_out") for name, row in table["target"].items() if name != "setup")
 
 
 def test_help_fits_eighty_columns(tmp_path: Path) -> None:

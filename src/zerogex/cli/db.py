@@ -30,6 +30,7 @@ app = typer.Typer(
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 NoDump = Annotated[bool, typer.Option("--no-dump", help="Do not save the data first.")]
 STOP_TIMEOUT_S = 20.0
+PSQL_NOT_CONNECTED = 2  # psql(1), exit status; ours for wrong usage
 
 
 def say(text: str) -> None:
@@ -260,7 +261,7 @@ def psql(context: typer.Context) -> None:
             done = subprocess.run([str(found), *context.args], env=libpq_environment(where, os.environ), check=False)
         finally:
             signal.signal(signal.SIGINT, before)
-    raise typer.Exit(done.returncode)
+    raise typer.Exit(StoreUnavailable.exit_code if done.returncode == PSQL_NOT_CONNECTED else done.returncode)
 
 
 @app.command()
