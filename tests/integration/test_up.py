@@ -193,5 +193,8 @@ def test_a_second_platform_on_the_same_symbols_refuses_at_once_and_names_the_fir
     second = start("--start", "2026-11-20T10:00")
     assert second.process.wait(timeout=PATIENCE_S) == 75
     second.wait_for(r"zerogex: SPY is already being written by .* process \d+")
+    third = start("--start", "2026-11-20T10:00", "-u", "QQQ")  # would forget what the first stored since ten
+    assert third.process.wait(timeout=PATIENCE_S) == 75
+    third.wait_for(r"zerogex: .* process \d+ .*writes here from a simulated market with another clock")
     assert first.process.poll() is None
     assert first.end(signal.SIGINT) == 0

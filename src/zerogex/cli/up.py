@@ -19,6 +19,7 @@ from zerogex.cli.demo_start import demo_start
 from zerogex.cli.process import load_with
 from zerogex.cli.run import Distance, Expirations, Underlying
 from zerogex.domain.calendar import NEW_YORK
+from zerogex.errors import LockHeld
 from zerogex.settings import Loaded
 
 if TYPE_CHECKING:
@@ -105,12 +106,19 @@ def _prepare(loaded: Loaded, simulation: Simulation) -> datetime | None:
 
     What an earlier run stored of a later simulated time is forgotten: that future is simulated anew.
     """
+    from zerogex.store.upkeep import writers
+
     with app.open_store(loaded, migrate=True) as store:
         for symbol in loaded.settings.underlyings:
             with store.writer_lock(symbol):  # refuses at once where another ingest writes already
                 pass
         if not loaded.settings.simulated or loaded.settings.tradestation_api_url:
             return None
+        if others := writers(store.config):
+            raise LockHeld(
+                f"{', '.join(others)} writes here from a simulated market with another clock; stop that one first, "
+                "or follow the same market: TRADESTATION_API_URL is the url of its log line `simulator listening`"
+            )
         bars = [bar for symbol in loaded.settings.underlyings if (bar := store.last_bar(symbol))]
         last = max((bar.timestamp for bar in bars), default=None)
         begin = _begin(simulation, last)
