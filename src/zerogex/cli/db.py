@@ -168,7 +168,7 @@ def restore(
         str | None, typer.Option("--into", help="Name of the new database; NAME_restored if left out.")
     ] = None,
 ) -> None:
-    """Bring a saved dump back, into a new database beside this one.  What is there is never touched."""
+    """Bring a saved dump back, into a new database.  What is there is never touched."""
     from zerogex.store.restore import restore as bring_back
 
     with wiring.database(settings.load()) as where:

@@ -185,7 +185,7 @@ def logs_grep(pattern: Annotated[str, typer.Argument(help="A regular expression.
 
 @app.command("logs-clear")
 def logs_clear(yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
-    """Drop archived logs, after a question: of the journal, or of LOG_DIR."""
+    """Drop archived logs, after a question.  Those of the journal, or of LOG_DIR."""
     if folder := log_folder():
         _clear_files(folder, yes)
         return
