@@ -7,7 +7,6 @@ from `app.py`.  `zerogex config` shows the result with the origin of each value.
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,11 +16,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from dotenv import dotenv_values
-from dotenv.parser import Original, parse_stream
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from zerogex import env_lines
 from zerogex.domain.exposure import DealerModel
 from zerogex.domain.iv import IvSource
 from zerogex.errors import SettingsError
@@ -348,7 +346,7 @@ def load(env_file: Path | None = None, *, signed_in: bool = True) -> Loaded:
     `signed_in=False` is for the sign-in itself: a key and secret may then lack their refresh token.
     """
     path = env_file or Path(os.environ.get("ZEROGEX_ENV_FILE", ".env"))
-    dotenv, wrong = _read(path) if path.is_file() else ({}, [])
+    dotenv, wrong = env_lines.read(path, example("db_host")) if path.is_file() else ({}, [])
     environment = {name.lower() for name, value in os.environ.items() if value}
     given = {
         name: value
@@ -390,29 +388,6 @@ def example(name: str) -> str:
 def is_secret(name: str) -> bool:
     """Whether a setting's value must never be shown."""
     return "SecretStr" in str(Settings.model_fields[name].annotation)
-
-
-def _read(path: Path) -> tuple[dict[str, str | None], list[str]]:
-    """What a `.env` sets, by name in lower case, and a sentence for each line that sets nothing."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise SettingsError(f"{path} is not UTF-8 text (byte {error.start + 1}); save it as UTF-8") from None
-    wrong = [
-        # the line itself may hold a secret
-        f"line {_number(line.original)} of {path} sets nothing; expected NAME=value (example: {example('db_host')})"
-        for line in parse_stream(io.StringIO(text))
-        if line.error or (line.key and line.value is None)
-    ]
-    if wrong:
-        return {line.key.lower(): line.value for line in parse_stream(io.StringIO(text)) if line.key}, wrong
-    return {name.lower(): value for name, value in dotenv_values(stream=io.StringIO(text)).items()}, []
-
-
-def _number(line: Original) -> int:
-    """Where a line stands; blank lines before it are counted to it."""
-    blank = line.string[: len(line.string) - len(line.string.lstrip())]
-    return line.line + blank.count("\n")
 
 
 def _sentences(error: ValidationError) -> list[str]:

@@ -82,12 +82,10 @@ def test_sides_alternate_and_the_last_one_told_is_the_last_that_lasted(values: l
     assert sides == changes
 
 
-@given(st.lists(st.floats(480.0, 520.0), min_size=2, max_size=80), st.integers(1, 50))
-def test_never_two_within_a_cooldown_and_the_end_is_told(values: list[float], every_s: int) -> None:
-    sides = told(CROSSES, [*values, *[values[-1]] * 61], every_s=float(every_s))
-    assert len(sides) <= 1 + every_s * (len(values) + 61) / 60
-    beyond = [Side.ABOVE if value > 501 else Side.BELOW for value in values if abs(value - 500) > 1]
-    if sides:
-        assert sides[-1] is beyond[-1]
-    elif beyond:
-        assert beyond[-1] is beyond[0]
+@given(st.lists(st.floats(480.0, 520.0), min_size=2, max_size=80), st.sampled_from([490.0, 510.0]), st.integers(1, 50))
+def test_never_two_within_a_cooldown_and_where_it_ends_is_told(values: list[float], end: float, every_s: int) -> None:
+    path = [*values, *[end] * 61]
+    sides = told(CROSSES, path, every_s=float(every_s))
+    assert len(sides) <= 1 + every_s * len(path) / 60
+    beyond = [Side.ABOVE if value > 501 else Side.BELOW for value in path if abs(value - 500) > 1]
+    assert (sides[-1] if sides else beyond[0]) is beyond[-1]
