@@ -179,7 +179,7 @@ def with_database(page: Callable[[PostgresStore], str]) -> str:
 PAGES = {"docs/settings.md": settings_page, "docs/metrics.md": metrics_page, ".env.example": env_example}
 PAGES["docs/commands.md"] = commands_page
 DATABASE_PAGES = {"docs/views.md": views_page}
-PAGES |= {f"deploy/systemd/{unit.unit}": partial(unit_file, unit) for unit in service.UNITS.values()}
+PAGES |= {f"deploy/systemd/{unit.unit}": partial(unit_file, unit) for unit in (*service.UNITS.values(), service.TELLER)}
 
 if __name__ == "__main__":
     for path, page in PAGES.items():

@@ -102,6 +102,21 @@ def test_a_test_alert_reaches_the_channels_of_the_settings(
     assert failed.stderr.count("127.0.0.1 answered 500") == 2
 
 
+def test_a_message_of_ones_own_needs_no_database(
+    zerogex: Run, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = zerogex("alerts", "tell", "zerogex-api failed on desk")
+    assert (told.exit_code, "nobody is told" in told.stderr) == (0, True)
+    monkeypatch.setenv("DB_PORT", "1")
+    monkeypatch.setenv("ALERT_ALLOW_LAN", "true")
+    monkeypatch.setenv("ALERT_WEBHOOK_URL", f"{receiver.address}/hook")
+    assert zerogex("alerts", "tell", "zerogex-api failed on desk", "make logs-errors says why.").exit_code == 0
+    body = receiver.heard[0].body
+    assert (body["title"], body["message"]) == ("zerogex-api failed on desk", "make logs-errors says why.")
+    receiver.status = 500
+    assert zerogex("alerts", "tell", "x").exit_code == 69
+
+
 @pytest.mark.parametrize(
     ("values", "said"),
     [

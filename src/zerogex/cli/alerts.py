@@ -14,7 +14,7 @@ from zerogex.cli.output import Output, emit
 from zerogex.errors import ChannelError, SettingsError
 
 if TYPE_CHECKING:
-    from zerogex.domain.alert import AlertRule, Standing
+    from zerogex.domain.alert import Alert, AlertRule, Standing
     from zerogex.ports import AlertChannel
 
 app = typer.Typer(help="Alerts: rules, channels, what was told.", no_args_is_help=True, rich_markup_mode=None)
@@ -103,6 +103,19 @@ def channels(output: As = Output.TABLE) -> None:
 
 
 @app.command()
+def tell(
+    title: Annotated[str, typer.Argument(help="What happened.")],
+    text: Annotated[str, typer.Argument(help="More of it.")] = "",
+) -> None:
+    """Send a message of your own to every channel, now.  What systemd does when a service fails."""
+    found = wiring.alert_channels(settings.load().settings)
+    if not found:
+        typer.echo("zerogex: no channel is set, so nobody is told; set ALERT_NTFY_URL or ALERT_WEBHOOK_URL", err=True)
+        return
+    _send(found, "told", title, text or title)
+
+
+@app.command()
 def test() -> None:
     """Send a test alert to every channel, now.  Exit code 69 where one does not take it."""
     found = wiring.alert_channels(settings.load().settings)
@@ -111,21 +124,24 @@ def test() -> None:
             "no channel is set; set ALERT_NTFY_URL (example: ALERT_NTFY_URL=https://ntfy.sh/my-long-secret-topic) "
             "or ALERT_WEBHOOK_URL"
         )
-    failed = [error for channel in found if (error := asyncio.run(_try(channel))) is not None]
+    _send(found, "test", "ZeroGEX test", "If you can read this, alerts arrive here.")
+
+
+def _send(channels: list[AlertChannel], kind: str, title: str, text: str) -> None:
+    """Send past the outbox, which needs a database; raises ChannelError naming the channels that failed."""
+    from zerogex.domain.alert import Alert, Side
+
+    now = datetime.now(UTC)
+    alert = Alert(f"{kind}#{now:%Y%m%d%H%M%S%f}", kind, "", now, Side.ABOVE, title, text, 1.0, 0.0)
+    failed = [error for channel in channels if (error := asyncio.run(_try(channel, alert))) is not None]
     if failed:
         raise ChannelError("; ".join(failed))
 
 
-async def _try(channel: AlertChannel) -> str | None:
+async def _try(channel: AlertChannel, alert: Alert) -> str | None:
     """Send to one channel; what went wrong."""
-    from zerogex.domain.alert import Alert, Side
-
-    now = datetime.now(UTC)
-    text = "If you can read this, alerts arrive here."
     try:
-        await channel.send(
-            Alert(f"test#{now:%Y%m%d%H%M%S}", "test", "", now, Side.ABOVE, "ZeroGEX test", text, 1.0, 0.0)
-        )
+        await channel.send(alert)
     except ChannelError as error:
         return f"{channel.name}: {error}"
     typer.echo(f"zerogex: {channel.name}: {channel.place} took it", err=True)

@@ -49,6 +49,9 @@ UNITS = {
         Unit("api", "zerogex-api.service", "serve", "ZeroGEX page and API"),
     )
 }
+TELLER = Unit(
+    "alert", "zerogex-alert@.service", "alerts tell", "ZeroGEX: tell that a service failed"
+)  # started by systemd
 UNIT_FOLDER = Path("/etc/systemd/system")
 BOOTED = Path("/run/systemd/system")  # there where systemd is process 1: sd_booted(3)
 HEALTH_WINDOW = "1 hour ago"
@@ -280,7 +283,8 @@ def unit_text(
     unit: Unit, *, project: Path, home: Path, user: str, executable: Path, log_dir: Path | None = None
 ) -> str:
     """The unit file of one service; `home` and `log_dir` are all it may write to."""
-    template = files("zerogex.cli").joinpath("templates/service.unit").read_text()
+    name = "alert.unit" if unit is TELLER else "service.unit"
+    template = files("zerogex.cli").joinpath("templates", name).read_text()
     return template.format(
         description=unit.description,
         command=unit.command,
@@ -309,7 +313,7 @@ def install(
     executable = (
         Path(sys.argv[0]).absolute() if Path(sys.argv[0]).name == "zerogex" else Path(sys.prefix, "bin/zerogex")
     )
-    for unit in UNITS.values():
+    for unit in (*UNITS.values(), TELLER):
         target = folder / unit.unit
         try:
             folder.mkdir(parents=True, exist_ok=True)

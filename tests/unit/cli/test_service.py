@@ -32,7 +32,9 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_install_writes_one_unit_an_engine(installed: Path) -> None:
     names = {path.name for path in installed.iterdir()}
-    assert names == {"zerogex-oa-ingestion.service", "zerogex-analytics.service", "zerogex-api.service"}
+    engines = {"zerogex-oa-ingestion.service", "zerogex-analytics.service", "zerogex-api.service"}
+    assert names == engines | {"zerogex-alert@.service"}
+    assert all("OnFailure=zerogex-alert@%p.service" in (installed / name).read_text() for name in engines)
     text = (installed / "zerogex-oa-ingestion.service").read_text()
     for line in ("WatchdogSec=60", "Restart=on-failure", "NoNewPrivileges=yes", "Type=notify", "ProtectSystem=strict"):
         assert line in text.splitlines()
