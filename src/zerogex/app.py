@@ -331,6 +331,8 @@ def _analysis_config(settings: Settings) -> AnalysisConfig:
 
 def alert_channels(settings: Settings) -> list[AlertChannel]:
     """Where alerts go; none where no channel is set."""
+    if settings.alert_ntfy_url is None and settings.alert_webhook_url is None:
+        return []  # an HTTP client costs memory
     from zerogex.notify.channels import Ntfy, Target, Webhook
 
     channels: list[AlertChannel] = []
