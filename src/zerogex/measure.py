@@ -75,7 +75,7 @@ def watch_vendor(market: MarketData, meter: Meter) -> None:
 
         rest.on_request = requested
     if streams is not None:
-        meter.watch(lambda: [("feed_messages_total", count, (kind,)) for kind, count in streams.counts.copy().items()])
+        meter.watch(lambda: [("feed_messages_total", count, (kind,)) for kind, count in streams.counts.items()])
 
 
 def _spooled(folder: Path) -> list[tuple[str, float, Labels]]:

@@ -128,11 +128,11 @@ class TradeStation:
             async for bars in batches:
                 if isinstance(bars, Heard):
                     heard = merge.bars(bars.frames, bars.received)
-                    self.counts["refused"] += len(merge.refused)
+                    self.streams.tally["refused"] += len(merge.refused)
                     self._report(f"bars {ours}", merge.refused)
                 else:
                     heard = list(bars)
-                    self.counts["polled"] += len(heard)
+                    self.streams.tally["polled"] += len(heard)
                     merge.remember(heard)
                 for bar in heard:
                     yield bar
@@ -146,11 +146,11 @@ class TradeStation:
             async for rows in batches:
                 if not isinstance(rows, Heard):
                     quotes = merge.snapshot(rows)
-                    self.counts["polled"] += len(quotes)
+                    self.streams.tally["polled"] += len(quotes)
                 elif rows.frames:
                     quotes = merge.quotes(rows.frames, rows.received)
-                    self.counts["refused"] += len(merge.refused)
-                    self.counts["outside"] += merge.outside
+                    self.streams.tally["refused"] += len(merge.refused)
+                    self.streams.tally["outside"] += merge.outside
                     self._report(request.name, merge.refused)
                 else:
                     merge.reopened()
@@ -248,7 +248,7 @@ class TradeStation:
 
     def _report(self, name: str, refused: Sequence[BadPayload]) -> None:
         for error in refused:
-            self.counts["bad_payload"] += 1
+            self.streams.tally["bad_payload"] += 1
             self._emit(FeedEvent("bad_payload", name, str(error)))
 
     def _limited(self, group: str, detail: str) -> None:

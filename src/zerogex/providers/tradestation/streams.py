@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from datetime import datetime
+from typing import Any
 
 import httpx2
 import msgspec
@@ -86,7 +88,9 @@ class Streams:
         clock: Clock,
         emit: Callable[[FeedEvent], None],
     ) -> None:
-        self.counts: Counter[str] = Counter()
+        self.tally: Counter[str] = Counter()  # of connections that ended, and of what is not a stream's
+        self._living: set[Connection[Any]] = set()
+        self._ending = threading.Lock()  # a connection's counts are in the one or the other, whoever looks
         # headers of every answer, and how long they took; assignable
         self.on_headers: Callable[[Mapping[str, str], float], None] = lambda headers, seconds: None
         self._config = config
@@ -124,6 +128,15 @@ class Streams:
         await asyncio.sleep(0)
 
     @property
+    def counts(self) -> Counter[str]:
+        """What came so far, on open connections too; from any thread."""
+        with self._ending:
+            total = self.tally.copy()
+            for connection in tuple(self._living):
+                total.update(connection.counts.copy())
+        return total
+
+    @property
     def closing(self) -> bool:
         """Whether `aclose` was called."""
         return self._closing.is_set()
@@ -159,6 +172,7 @@ class Streams:
         while not self.closing:
             began = asyncio.get_running_loop().time()
             connection = Connection(request, began, self._emit)
+            self._living.add(connection)
             try:
                 async with aclosing(self._connection(request, connection, silence_s)) as batches:
                     async for batch in batches:
@@ -173,7 +187,9 @@ class Streams:
             except Unavailable as error:
                 end = Over(Ending.TROUBLE, str(error))
             finally:
-                self.counts.update(connection.counts)
+                with self._ending:
+                    self._living.discard(connection)
+                    self.tally.update(connection.counts)
             if self.closing:
                 return
             lived = asyncio.get_running_loop().time() - began
@@ -188,7 +204,7 @@ class Streams:
 
     async def _pause(self, request: StreamRequest[F], end: Over, pause_s: float) -> None:
         kind = end.ending.value if end.ending in (Ending.GO_AWAY, Ending.DUAL_LOGON, Ending.SILENT) else "reconnecting"
-        self.counts["reconnects"] += 1
+        self.tally["reconnects"] += 1
         self._emit(kind, request.name, f"{DEGRADED}: {end}" if end.ending is Ending.EMPTY else str(end))
         log.info(
             "stream reconnecting",

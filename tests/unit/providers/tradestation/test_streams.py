@@ -159,6 +159,16 @@ async def test_a_line_that_is_nonsense_is_counted_and_passed_over(server: Any, c
     assert kinds(feed).count("bad_payload") == 5
 
 
+async def test_what_came_is_counted_while_the_connection_is_open(server: Any, connect: Any) -> None:
+    server.on(STREAM, script(bar(25), HEARTBEAT, bar(26)))
+    feed = connect()
+    async with aclosing(feed.follow_bars("SPY")) as bars:
+        await anext(bars)
+        await until(lambda: feed.counts["messages"] == 2 and feed.counts["heartbeats"] == 1)
+        assert feed.counts["reconnects"] == 0
+    assert (feed.counts["messages"], feed.counts["heartbeats"]) == (2, 1)  # and not twice when it has ended
+
+
 async def test_an_endless_object_is_dropped_and_the_stream_goes_on(server: Any, connect: Any) -> None:
     server.on(STREAM, script(*[b'{"a":"' + b"x" * 300_000] * 5, b"\n", bar(25)))
     feed = connect()
