@@ -7,8 +7,8 @@ store.  `checks.py` compares them with the simulator's ledger on one side and th
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,9 +23,11 @@ from zerogex.domain.quote import OptionQuote
 from zerogex.engines.analyze import AnalyzeConfig, AnalyzeEngine
 from zerogex.engines.ingest import IngestConfig, IngestEngine
 from zerogex.ports import ChainWindow, FeedEvent, MinuteBatch
+from zerogex.providers.tradestation import streams
 from zerogex.providers.tradestation.client import TradeStation
 from zerogex.providers.tradestation.clock import discover_clock
 from zerogex.providers.tradestation.config import TradeStationConfig
+from zerogex.providers.tradestation.gather import Gathered
 from zerogex.simulator.config import SimulatorConfig
 from zerogex.simulator.faults import Faults, changed
 from zerogex.simulator.server import Simulator
@@ -97,34 +99,68 @@ class RecordedMarket:
 
 
 class ReadBytes(httpx2.AsyncBaseTransport):
-    """A transport that knows how far each simulated stream was read, whoever closed it: the receipts of the ledger."""
+    """Knows how far each simulated stream was read, whoever closed it: the receipts of the ledger.
+
+    Read is what was taken to be decoded; what was gathered for it when the stream ended is not.
+    """
 
     def __init__(self, below: httpx2.AsyncBaseTransport) -> None:
         self.below = below
         self.of_stream: dict[int, int] = {}
 
+    @contextmanager
+    def counting(self) -> Iterator[None]:
+        """While the block lasts, every stream's bytes are counted as they are taken."""
+        taken = self.of_stream
+
+        class Counted(Gathered):
+            number = 0
+
+            def __init__(self, chunks: AsyncIterator[bytes]) -> None:
+                super().__init__(self._numbered(chunks))
+
+            async def _numbered(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+                async for chunk in chunks:
+                    self.number = getattr(chunk, "stream", 0)
+                    yield chunk
+
+            async def take(self) -> bytes | None:
+                data = await super().take()
+                taken[self.number] = taken.get(self.number, 0) + len(data or b"")
+                return data
+
+        streams.Gathered = Counted  # type: ignore[misc]
+        try:
+            yield
+        finally:
+            streams.Gathered = Gathered  # type: ignore[misc]
+
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         answer = await self.below.handle_async_request(request)
         number = answer.headers.get("X-Simulated-Stream")
         if number is not None:
-            answer.stream = _Counted(answer.stream, self.of_stream, int(number))
+            answer.stream = _Numbered(answer.stream, int(number))
         return answer
 
     async def aclose(self) -> None:
         await self.below.aclose()
 
 
-class _Counted(httpx2.AsyncByteStream):
-    """The body of one stream, counted as it is read."""
+class _Chunk(bytes):
+    stream: int
 
-    def __init__(self, body: Any, read: dict[int, int], number: int) -> None:
-        self._body, self._read, self._number = body, read, number
-        read[number] = 0
+
+class _Numbered(httpx2.AsyncByteStream):
+    """The body of one stream; each chunk says of which."""
+
+    def __init__(self, body: Any, number: int) -> None:
+        self._body, self._number = body, number
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         async for chunk in self._body:
-            self._read[self._number] += len(chunk)
-            yield chunk
+            numbered = _Chunk(chunk)
+            numbered.stream = self._number
+            yield numbered
 
     async def aclose(self) -> None:
         await self._body.aclose()
@@ -327,9 +363,10 @@ async def rig(
         if analyze:
             made.tasks.append(asyncio.ensure_future(AnalyzeEngine(store, clock, AnalyzeConfig()).run()))
         try:
-            yield made
-            if made.tasks:
-                await made.stop()
+            with market.read.counting():
+                yield made
+                if made.tasks:
+                    await made.stop()
         finally:
             for task in made.tasks:
                 task.cancel()
