@@ -147,7 +147,7 @@ function alerts(home, views) {
     { title: "Alert", text: (row) => row.title },
     { title: "Says", text: (row) => row.message },
     { title: "Delivered", text: (row) => row.deliveries.map(way).join(", ") || "no channel", tone: (row) => row.deliveries.some((sent) => !sent.delivered_at) ? "minus" : null },
-  ], rows, { caption: "Alerts", empty: rules.length ? "Nothing was crossed yet." : "No rules yet: `zerogex alerts add SPY spot crosses gamma_flip` makes one." });
+  ], rows, { caption: "Alerts", empty: rules.length ? "Nothing was crossed yet." : "No rules yet. Make one: zerogex alerts add SPY spot crosses gamma_flip" });
   const served = channels.length ? channels.map(({ channel, place }) => `${channel} (${place})`).join(", ") : "no channel is set";
   say(byId("note-alerts"), `${f.count(rules.length)} ${rules.length === 1 ? "rule" : "rules"} · ${served}`);
   return rows.map(({ deliveries, ...row }) => ({ ...row, delivered: deliveries.filter((sent) => sent.delivered_at).map((sent) => sent.channel).join(" ") }));
