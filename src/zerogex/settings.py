@@ -264,10 +264,21 @@ class Settings(BaseSettings):
     @field_validator("alert_ntfy_url", "alert_webhook_url")
     @classmethod
     def _web_address(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
-        parts = urlsplit(value.get_secret_value()) if value is not None else None
-        if parts is None:
+        if value is None:
             return value
-        if parts.scheme not in ("https", "http") or not parts.hostname or parts.username or parts.password:
+        parts = urlsplit(value.get_secret_value())
+        try:
+            wrong_port = parts.port == 0
+        except ValueError:  # no number, or above 65535
+            wrong_port = True
+        if (
+            wrong_port
+            or not value.get_secret_value().isprintable()
+            or parts.scheme not in ("https", "http")
+            or not parts.hostname
+            or parts.username
+            or parts.password
+        ):
             raise ValueError("expected the address of a web server, without a user in it")
         if info.field_name == "alert_ntfy_url" and parts.path in ("", "/"):
             raise ValueError("expected the address of a topic, not only of a server")

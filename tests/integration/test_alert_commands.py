@@ -122,6 +122,7 @@ def test_a_message_of_ones_own_needs_no_database(
     [
         ({"ALERT_NTFY_URL": "ntfy.sh/s3cret"}, "expected the address of a web server"),
         ({"ALERT_NTFY_URL": "https://ntfy.sh/"}, "expected the address of a topic"),
+        ({"ALERT_WEBHOOK_URL": "https://example.org:99999/s3cret"}, "expected the address of a web server"),
         ({"ALERT_WEBHOOK_URL": "file:///etc/s3cret"}, "expected the address of a web server"),
         ({"ALERT_WEBHOOK_URL": "https://user:s3cret@example.org/"}, "without a user in it"),
         ({"ALERT_WEBHOOK_URL": "http://example.org/s3cret"}, "http, which everybody on the way can read"),

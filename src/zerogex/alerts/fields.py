@@ -1,4 +1,4 @@
-"""What a rule can watch: fields of an analysis, and conditions of the platform."""
+"""What a rule can watch: fields of an analysis."""
 
 from __future__ import annotations
 
@@ -44,11 +44,6 @@ FIELDS = {
 
 # Beyond which a reading has crossed, where a rule does not say: more than the noise of a second.
 DEFAULT_BANDS = {Unit.PRICE: Band(0.02, percent=True), Unit.EXPOSURE: Band(2.0, percent=True), Unit.RATIO: Band(0.01)}
-
-CONDITIONS = {
-    "data_stale": "the market is open and the data are old",
-    "feed_refused": "the vendor refuses our credentials",
-}
 
 
 def band_base(unit: Unit, threshold: float, gross_gex: float) -> float:

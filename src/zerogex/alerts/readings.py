@@ -15,9 +15,8 @@ from zerogex.alerts.fields import FIELDS, band_base
 from zerogex.domain.alert import AlertRule, Reading
 from zerogex.domain.calendar import Session, session_at, session_open, trading_date
 
-STALE_AFTER_S = 60.0  # market seconds in the regular session; a fast simulated market gets as many real ones
+STALE_AFTER_S = 60.0  # of quotes and of spot, market seconds; a fast simulated market gets as many real ones
 COVERAGE_PCT = 50.0  # of open interest, below which exposures and levels are not judged
-SPOT_STALE_S = 60.0
 
 Document = Mapping[str, Any]
 
@@ -44,6 +43,8 @@ def reading(rule: AlertRule, outlook: Outlook) -> Reading | None:
         return None
     if rule.field == "data_stale":
         return _staleness(document, outlook)
+    if rule.field not in FIELDS or (isinstance(rule.threshold, str) and rule.threshold not in FIELDS):
+        return None  # a rule of a newer program
     return _level(rule, document, outlook)
 
 
@@ -81,9 +82,8 @@ def _level(rule: AlertRule, document: Document, outlook: Outlook) -> Reading | N
 
 def _is_trusted(document: Document, outlook: Outlook) -> bool:
     coverage = document.get("coverage") or {}
-    if age_s(document, outlook.now) > STALE_AFTER_S * max(outlook.speed, 1.0):
-        return False
-    if float(coverage.get("spot_age_s") or 0.0) > SPOT_STALE_S * max(outlook.speed, 1.0):
+    limit_s = STALE_AFTER_S * max(outlook.speed, 1.0)
+    if max(age_s(document, outlook.now), float(coverage.get("spot_age_s") or 0.0)) > limit_s:
         return False
     return float(coverage.get("pct") or 0.0) >= COVERAGE_PCT
 

@@ -312,8 +312,3 @@ def live_document(analysis: Analysis, now: datetime) -> dict[str, Any]:
     """An analysis as plain values, with when and by which program it was computed."""
     computed_at = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return {**document(analysis), "computed_at": computed_at, "code_version": __version__}
-
-
-def live_payload(analysis: Analysis, now: datetime) -> bytes:
-    """`live_document` as JSON."""
-    return _encode(live_document(analysis, now))

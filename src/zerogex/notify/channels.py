@@ -91,7 +91,10 @@ async def post(target: Target, url: str, body: Mapping[str, Any], headers: Mappi
 
     Raises ChannelError; its sentence names the host and never the address.
     """
-    parts = httpx2.URL(url)
+    try:
+        parts = httpx2.URL(url)
+    except httpx2.InvalidURL:
+        raise ChannelError(f"the address at {target.host} is none", final=True) from None
     port = parts.port or (443 if parts.scheme == "https" else 80)
     address = await resolved(parts.host, port, allow_lan=target.allow_lan)
     request = httpx2.Request(

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any, LiteralString
+from typing import Any
 
 from zerogex.domain.alert import Alert, AlertRule, Band, ChannelState, Delivery, Direction, Side, Standing
 from zerogex.store.connections import Connection
-from zerogex.store.sql import statement, statements
+from zerogex.store.sql import statement
+from zerogex.store.table import Do, Table
 
 _LOG = ("alert_id", "created_at", "timestamp", "rule_id", "underlying", "title", "message", "value", "threshold",
         "simulated", "deliveries")  # fmt: skip
-Do = Callable[[Callable[[Connection], Any]], Any]
 
 
-class AlertTable:
+class AlertTable(Table):
     """The tables `alert_rules`, `alert_standings`, `alerts`, `alert_deliveries` and `alert_channels`."""
 
     def __init__(self, do: Do) -> None:
-        self._do = do
+        super().__init__(do, "alerts.sql")
 
     def rules(self) -> Sequence[AlertRule]:
         """Every rule that somebody made, oldest first."""
@@ -69,12 +69,12 @@ class AlertTable:
 
         def write(connection: Connection) -> bool:
             with connection.transaction():
-                if connection.execute(_sql("stand_alert_rule"), moved).fetchone() is None:
+                if connection.execute(self._statements["stand_alert_rule"].text, moved).fetchone() is None:
                     return False
                 if alert is not None:
-                    connection.execute(_sql("raise_alert"), asdict(alert))
+                    connection.execute(self._statements["raise_alert"].text, asdict(alert))
                     address = {"alert_id": alert.alert_id, "channels": list(channels)}
-                    connection.execute(_sql("address_alert"), address)
+                    connection.execute(self._statements["address_alert"].text, address)
                     connection.execute(statement("notify"), {"payload": f"alert {alert.underlying}"})
             return True
 
@@ -117,25 +117,6 @@ class AlertTable:
             dict(zip(_LOG, (row[0], *map(_utc, row[1:3]), *row[3:-1], [_sent(way) for way in row[-1]]), strict=True))
             for row in rows
         ]
-
-    def _write(self, name: str, named: dict[str, Any]) -> None:
-        def write(connection: Connection) -> None:
-            with connection.transaction():
-                connection.execute(_sql(name), named)
-
-        self._do(write)
-
-    def _read(self, name: str, **parameters: Any) -> list[tuple[Any, ...]]:
-        def read(connection: Connection) -> list[tuple[Any, ...]]:
-            with connection.transaction():
-                return connection.execute(_sql(name), parameters).fetchall()
-
-        rows: list[tuple[Any, ...]] = self._do(read)
-        return rows
-
-
-def _sql(name: str) -> LiteralString:
-    return statements("alerts.sql")[name].text
 
 
 def _rule(row: tuple[Any, ...]) -> AlertRule:

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, LiteralString, TypeVar
+from typing import Any, TypeVar
 
 from zerogex.ports import ApiKey
-from zerogex.store.connections import Connection
-from zerogex.store.sql import statements
+from zerogex.store.table import Do, Table
 
 T = TypeVar("T")
-Do = Callable[[Callable[[Connection], Any]], Any]
 
 
-class ApiKeyTable:
+class ApiKeyTable(Table):
     """The table `api_keys`; see `ports.KeyStore`."""
 
     def __init__(self, do: Do) -> None:
-        self._do = do
+        super().__init__(do, "api_keys.sql")
 
     def add(self, key: ApiKey, digest: bytes) -> None:
         """Remember a new key by the digest of its text."""
@@ -43,25 +41,6 @@ class ApiKeyTable:
     def note_use(self, key_id: str) -> None:
         """Remember that a key was used now."""
         self._write("note_key_use", {"key_id": key_id})
-
-    def _write(self, name: str, named: dict[str, Any]) -> None:
-        def write(connection: Connection) -> None:
-            with connection.transaction():
-                connection.execute(_sql(name), named)
-
-        self._do(write)
-
-    def _read(self, name: str, **parameters: Any) -> list[tuple[Any, ...]]:
-        def read(connection: Connection) -> list[tuple[Any, ...]]:
-            with connection.transaction():
-                return connection.execute(_sql(name), parameters).fetchall()
-
-        rows: list[tuple[Any, ...]] = self._do(read)
-        return rows
-
-
-def _sql(name: str) -> LiteralString:
-    return statements("api_keys.sql")[name].text
 
 
 def _key(row: tuple[Any, ...]) -> ApiKey:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -59,6 +60,12 @@ def test_what_is_missing_old_or_half_is_no_reading(changed: dict[str, Any]) -> N
 
 def test_an_underlying_that_nobody_analyses_has_no_reading() -> None:
     assert reading(parse_rule("QQQ spot above 3", "1"), outlook()) is None
+
+
+def test_a_rule_of_a_newer_program_is_passed_over() -> None:
+    rule = replace(parse_rule("SPY spot above gamma_flip", "1"), field="skew")
+    assert reading(rule, outlook()) is None
+    assert reading(replace(rule, field="spot", threshold="skew"), outlook()) is None
 
 
 @pytest.mark.parametrize(
