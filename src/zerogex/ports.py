@@ -316,7 +316,7 @@ class Store(Protocol):
     def unanalysed_minutes(
         self, underlying: str, start: datetime, end: datetime, step: timedelta, limit: int
     ) -> Sequence[ChainVersion]:
-        """Minutes in [start, end) with a stored chain and no analysis closer than `step`, newest first."""
+        """Minutes in [start, end), newest first, with no analysis closer than `step` or one older than their chain."""
 
     def declared_gaps(self, underlying: str, since: datetime) -> Sequence[DataGap]:
         """What ingest declared missing, or without news, that ended after `since`; oldest first."""

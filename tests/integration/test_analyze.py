@@ -162,6 +162,23 @@ async def test_a_minute_stored_again_long_after_its_analysis_or_while_nobody_ana
     assert {row["spot"] for stamp, row in history(store).items() if stamp > MINUTE + STEP} == {6010.0}
 
 
+async def test_a_minute_stored_again_is_analysed_again_also_after_a_weekend_without_analysis(
+    store, chain_at, monkeypatch
+):
+    monkeypatch.setattr(analyze_engine, "_HISTORY_EVERY_REAL_S", 0.05)
+    for label in (MINUTE, MINUTE + STEP):
+        write(store, chain_at(label), label)
+    engine = AnalyzeEngine(store, ScaledClock(MINUTE, datetime.now(UTC), 1.0), AnalyzeConfig())
+    assert await engine.fill(MINUTE) == {"SPX": [MINUTE + STEP, MINUTE]}
+    late = np.full(len(chain_at()), MINUTE.timestamp() + 3600)
+    write(store, replace(chain_at(spot=6040.0), received_time=late), MINUTE)
+    monday = MINUTE + timedelta(days=3)
+    write(store, chain_at(monday), monday)
+    async with running(store):
+        await until(lambda: history(store)[MINUTE]["spot"] == 6040.0)
+    assert history(store)[MINUTE + STEP]["spot"] == 6010.0
+
+
 async def test_minutes_stored_while_nobody_analysed_become_rows_at_the_next_start(store, chain_at):
     write(store, chain_at(), MINUTE)
     async with running(store):

@@ -61,6 +61,18 @@ async def until(condition, timeout_s=30.0):
             await asyncio.sleep(0.05)
 
 
+async def ended(engine):
+    engine.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await engine
+
+
+def is_settled(store, underlying="SPY"):
+    """Whether the newest minute is analysed, and each analysis is of its chain as it now stands."""
+    versions = store.chain_versions(underlying)
+    return versions[-1].analysed is not None and all(each.analysed in (None, each.stored) for each in versions)
+
+
 def chain_minutes(database, underlying="SPY"):
     """The labels of the stored chains with their number of rows, ascending."""
     with psycopg.connect(**database.parameters()) as connection:
@@ -94,10 +106,9 @@ async def test_every_minute_is_stored_and_every_number_recomputes(store, databas
         analyze = asyncio.ensure_future(AnalyzeEngine(store, clock, AnalyzeConfig()).run())
         await until(lambda: len(store.gex_history("SPY", MORNING, MORNING + timedelta(days=1))) >= 4)
         await until(lambda: store.live("SPY") is not None)
-        for engine in (analyze, ingest):
-            engine.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await engine
+        await ended(ingest)
+        await until(lambda: is_settled(store))  # a kept minute may reach the database after its first analysis
+        await ended(analyze)
 
     minutes = chain_minutes(database)
     assert_consecutive(minutes)
@@ -113,7 +124,7 @@ async def test_every_minute_is_stored_and_every_number_recomputes(store, databas
         if label in bars:
             assert chain.spot == bars[label].close
         assert len(set(chain.symbol)) == len(chain)
-        if label in history:
+        if label in history:  # those before analysis began are filled later
             assert history[label]["net_gex"] == pytest.approx(by_hand(chain), rel=1e-9)
         again = greeks(chain.spot, chain.forward, chain.strike, chain.years, chain.rate, chain.iv, chain.is_call)
         np.testing.assert_allclose(chain.gamma, again.gamma, rtol=1e-12)

@@ -1,4 +1,5 @@
-"""Stored minutes that have no analysis: back-filled ones, and those of a time when nobody analysed.
+"""Stored minutes whose analysis is missing or older than they are: back-filled ones, and those of a time when
+nobody analysed.
 
 They are found by asking the store, a few at a time, newest first, and are analysed as any other minute. After
 each one comes a pause as long as it took, so that the live answer never waits for the past.
@@ -38,7 +39,8 @@ class AnalysisHistory:
             minute = chain.timestamp
             if stopping.is_set():
                 break
-            if minute in self._empty or any(abs(minute - other) < self.step for other in done):
+            too_close = chain.analysed is None and any(abs(minute - other) < self.step for other in done)
+            if too_close or minute in self._empty:
                 continue
             began = time.perf_counter()
             if self._write(chain) is None:

@@ -202,9 +202,9 @@ class PostgresStore:
     def unanalysed_minutes(
         self, underlying: str, start: datetime, end: datetime, step: timedelta, limit: int
     ) -> Sequence[ChainVersion]:
-        """Minutes in [start, end) with a stored chain and no analysis closer than `step`, newest first."""
+        """Minutes in [start, end), newest first, with no analysis closer than `step` or one older than their chain."""
         named = {"underlying": underlying, "start": start, "end": end, "step": step, "limit": limit}
-        return [ChainVersion(stamp, stored, None) for stamp, stored in self._rows("unanalysed_minutes", **named)]
+        return [ChainVersion(*row) for row in self._rows("unanalysed_minutes", **named)]
 
     def declared_gaps(self, underlying: str, since: datetime) -> Sequence[DataGap]:
         """What ingest declared missing, or without news, that ended after `since`; oldest first."""

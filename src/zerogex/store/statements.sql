@@ -434,16 +434,22 @@ GROUP BY chains.timestamp, summary.timestamp, summary.chain_version
 ORDER BY chains.timestamp
 
 -- unanalysed_minutes --
--- Stored chains of an interval with no analysis closer than a step, newest first: how often each was stored.
-SELECT chain.timestamp,
-       (SELECT count(*)::int FROM ingest_batches AS batches
-        WHERE (batches.underlying, batches.timestamp) = (chain.underlying, chain.timestamp) AND batches.contracts > 0)
+-- Stored chains of an interval, newest first, with no analysis closer than a step or stored again since theirs:
+-- how often each was stored, and how often it had been when it was analysed.
+WITH stored AS (
+    SELECT timestamp, count(*)::int AS times FROM ingest_batches
+    WHERE underlying = %(underlying)s AND timestamp >= %(start)s AND timestamp < %(end)s AND contracts > 0
+    GROUP BY timestamp)
+SELECT chain.timestamp, coalesce(stored.times, 0), own.chain_version
 FROM chain_minutes AS chain
+LEFT JOIN stored ON stored.timestamp = chain.timestamp
+LEFT JOIN gex_summary AS own ON (own.underlying, own.timestamp) = (chain.underlying, chain.timestamp)
 WHERE chain.underlying = %(underlying)s AND chain.timestamp >= %(start)s AND chain.timestamp < %(end)s
-  AND chain.contracts > 0 AND NOT EXISTS (
+  AND chain.contracts > 0
+  AND (own.chain_version < stored.times OR NOT EXISTS (
       SELECT FROM gex_summary AS done
       WHERE done.underlying = chain.underlying
-        AND done.timestamp > chain.timestamp - %(step)s AND done.timestamp < chain.timestamp + %(step)s)
+        AND done.timestamp > chain.timestamp - %(step)s AND done.timestamp < chain.timestamp + %(step)s))
 ORDER BY chain.timestamp DESC LIMIT %(limit)s
 
 -- last_bar --
