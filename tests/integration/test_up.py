@@ -67,9 +67,12 @@ class Platform:
         return self.wait_for(r"^page +(http\S+)").split()[-1]
 
     def end(self, number: signal.Signals) -> int:
+        """The exit code, once the processes it started have ended as well: killed, it does not wait for them."""
+        family = descendants(self.process.pid)
         self.process.send_signal(number)
         code = self.process.wait(timeout=PATIENCE_S)
         self._reader.join(timeout=10)
+        eventually(lambda: not any(is_running(pid) for pid in family))
         return code
 
     def show(self, view: str, *options: str) -> list[dict[str, Any]]:
@@ -83,6 +86,19 @@ def eventually(there: Callable[[], bool]) -> None:
     while not there():
         assert time.monotonic() < deadline, "not within a minute"
         time.sleep(0.1)
+
+
+def descendants(pid: int) -> list[int]:
+    children = Path(f"/proc/{pid}/task/{pid}/children")
+    found = [int(child) for child in children.read_text().split()] if children.exists() else []
+    return found + [each for child in found for each in descendants(child)]
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def rows(home: Path, sql: str, **parameters: Any) -> list[tuple[Any, ...]]:

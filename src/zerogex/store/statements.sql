@@ -434,8 +434,7 @@ GROUP BY chains.timestamp, summary.timestamp, summary.chain_version
 ORDER BY chains.timestamp
 
 -- unanalysed_minutes --
--- Stored chains of an interval, newest first, with no analysis closer than a step or stored again since theirs:
--- how often each was stored, and how often it had been when it was analysed.
+-- Stored chains of an interval with no analysis closer than a step, or stored again since theirs, newest first.
 WITH stored AS (
     SELECT timestamp, count(*)::int AS times FROM ingest_batches
     WHERE underlying = %(underlying)s AND timestamp >= %(start)s AND timestamp < %(end)s AND contracts > 0

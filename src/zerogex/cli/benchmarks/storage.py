@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -21,10 +22,11 @@ from zerogex.store.embedded import EmbeddedServer
 from zerogex.store.postgres import PostgresStore
 
 COUNT = 8000
+BACKLOG = 10  # minutes
 
 
 def measure(repetitions: int) -> list[Row]:
-    """Minute flush, refresh of the latest rows and the read of the latest chain, 8,000 contracts."""
+    """Minute flush, refresh of the latest rows, read of the latest chain and ten minutes' backlog, 8,000 contracts."""
     with tempfile.TemporaryDirectory(prefix="zerogex-bench-") as folder:
         home = Path(folder)
         with EmbeddedServer(home / "postgres") as server:
@@ -57,6 +59,20 @@ def _rows(store: PostgresStore, repetitions: int) -> list[Row]:
         row("store.minute_flush_8000", "ms", seconds(flush, repetitions), target=300.0, judged="p99"),
         row("store.latest_refresh_8000", "ms", seconds(refresh, repetitions), target=150.0, note="every row changed"),
         row("store.latest_chain_read", "ms", seconds(lambda: store.latest_chain("SPX"), repetitions), target=30.0),
+        *_backlog(store, [_batch(chains[k % 3], minute + 1 + k) for k in range(3 * BACKLOG)]),
+    ]
+
+
+def _backlog(store: PostgresStore, batches: list[MinuteBatch]) -> list[Row]:
+    """Minutes put on the disk while the database is away, and its catching up on ten of them (F43)."""
+    kept, drained = [], []
+    for number, batch in enumerate(batches, 1):
+        kept.append(seconds(partial(store.keep_minute, batch), 1, warm=0)[0])
+        if number % BACKLOG == 0:
+            drained.append(seconds(partial(store.drain, "SPX"), 1, warm=0)[0])
+    return [
+        row("store.minute_kept_8000", "ms", np.array(kept), note="on the disk, fsynced"),
+        row("store.backlog_drained_80000", "ms", np.array(drained), target=10_000.0, judged="p99"),
     ]
 
 
