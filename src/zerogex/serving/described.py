@@ -34,7 +34,7 @@ HEAD: Schema = {
         "clock_speed": {"type": "number", "description": "seconds of market time in a second"},
         "age_seconds": _maybe("number", "market seconds since the newest quote the numbers rest on", minimum=0),
         "spot_age_seconds": _maybe("number", "market seconds since the spot was true", minimum=0),
-        "spot_stale": {"type": "boolean", "description": "the underlying stalls: the numbers stand at an old price"},
+        "spot_stale": {"type": "boolean", "description": "the underlying stalls: these were made at an old price"},
         "session": {"enum": ["pre", "regular", "post", "closed"]},
         "next_open": _maybe("string", "the next 09:30 New York, null while open", format="date-time"),
         "state": {"enum": ["live", "delayed", "stale", "closed", "replay", "simulated"]},
