@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 
 MINUTES_MAX = 32  # waiting to be kept
 _DRAINED_AT_ONCE = 20  # minutes; a stop waits for no more
+_DRAIN_PAUSE_MAX_S = 4.0  # so that ten minutes of 8,000 contracts are written ten seconds after the database is back
 _LAST_DRAIN_REAL_S = 10.0  # at the end; what takes longer waits in the spool for the next start
 
 
@@ -85,7 +86,7 @@ class Outbox:
 
     async def drain(self) -> None:
         """Bring what is kept into the database, until cancelled; a database that is away is asked again."""
-        backoff, away, minutes = Backoff(), False, 0
+        backoff, away, minutes = Backoff(_DRAIN_PAUSE_MAX_S), False, 0
         while True:
             await self._undrained.wait()
             self._undrained.clear()

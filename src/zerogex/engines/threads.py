@@ -60,8 +60,8 @@ def first_of(error: BaseException, kind: type[E]) -> E | None:
 class Backoff:
     """Pauses that double up to a limit, in real seconds; a success starts again from the first."""
 
-    def __init__(self) -> None:
-        self._next_s = FIRST_PAUSE_S
+    def __init__(self, longest_s: float = LONGEST_PAUSE_S) -> None:
+        self._next_s, self._longest_s = FIRST_PAUSE_S, longest_s
 
     def reset(self) -> None:
         """Something worked."""
@@ -70,7 +70,7 @@ class Backoff:
     async def pause(self, at_least_s: float = 0.0) -> None:
         """Wait before trying again."""
         wait_s = max(self._next_s, at_least_s)
-        self._next_s = min(2 * self._next_s, LONGEST_PAUSE_S)
+        self._next_s = min(2 * self._next_s, self._longest_s)
         await asyncio.sleep(wait_s)
 
 

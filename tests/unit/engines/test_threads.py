@@ -50,3 +50,8 @@ async def test_pauses_double_up_to_a_limit_and_start_anew_after_a_success(monkey
     backoff.reset()
     await backoff.pause()
     assert slept == [0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 10.0, 10.0, 60.0, 0.25]
+    slept.clear()
+    backoff = Backoff(longest_s=3.0)
+    for _ in range(6):
+        await backoff.pause()
+    assert slept == [0.25, 0.5, 1.0, 2.0, 3.0, 3.0]
