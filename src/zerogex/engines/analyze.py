@@ -27,7 +27,7 @@ from zerogex.analytics.document import document
 from zerogex.clock import Clock
 from zerogex.domain.exposure import Analysis
 from zerogex.engines.analyze_history import AnalysisHistory
-from zerogex.engines.threads import Backoff, in_thread
+from zerogex.engines.threads import Absence, Backoff, in_thread
 from zerogex.errors import StoreUnavailable
 from zerogex.metrics import Meter
 from zerogex.ports import ChainVersion, Notice, Store
@@ -87,6 +87,7 @@ class AnalyzeEngine:
         self._on_live = on_live  # told of each live answer, in a thread
         self._newest: dict[str, datetime] = {}  # underlying to the time of the data last analysed
         self._watches: dict[str, _Watch] = {}
+        self._absence = Absence(log, "store unavailable, analysis waits")
         self._stopping = threading.Event()
 
     async def once(self) -> list[Analysis]:
@@ -217,10 +218,12 @@ class AnalyzeEngine:
         while True:
             try:
                 await in_thread(call, *args)
-                return
             except StoreUnavailable as error:
-                log.warning("store unavailable, analysis waits", extra={"error": str(error)})
+                self._absence.goes_on(error)
                 await backoff.pause()
+            else:
+                self._absence.is_over()
+                return
 
     @property
     def _step(self) -> timedelta:

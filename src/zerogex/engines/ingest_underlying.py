@@ -36,7 +36,7 @@ from zerogex.engines.ingest_config import IngestConfig
 from zerogex.engines.ingest_diary import Diary
 from zerogex.engines.outbox import Outbox
 from zerogex.engines.patience import passes
-from zerogex.engines.threads import Backoff, in_thread
+from zerogex.engines.threads import Absence, Backoff, in_thread
 from zerogex.errors import BadPayload, ProviderError, RateLimited, StoreUnavailable, Unavailable
 from zerogex.pipeline.bar_book import day_start
 from zerogex.pipeline.enrich import enrich
@@ -319,7 +319,7 @@ class UnderlyingIngest:
     # -- the store -------------------------------------------------------------------------------
 
     async def _latest(self) -> None:
-        backoff = Backoff()
+        backoff, absence = Backoff(), Absence(log, "latest rows not written", underlying=self.underlying)
         while True:
             began = time.monotonic()
             now = self.clock.now()
@@ -328,9 +328,10 @@ class UnderlyingIngest:
                 await self._write_latest(now)
                 await self._on_disk.taken()
                 backoff.reset()
+                absence.is_over()
             except StoreUnavailable as error:
                 self._latest_spot = None  # whatever was changed then is written whole next time
-                log.warning("latest rows not written", extra={"underlying": self.underlying, "error": str(error)})
+                absence.goes_on(error)
                 await backoff.pause()
             took = time.monotonic() - began
             # A write that takes long is done less often: the database keeps at least half of its time.

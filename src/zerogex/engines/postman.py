@@ -11,7 +11,7 @@ import logging
 import time
 
 from zerogex.domain.alert import Delivery
-from zerogex.engines.threads import Backoff, Bell, in_thread
+from zerogex.engines.threads import Absence, Backoff, Bell, in_thread
 from zerogex.errors import ChannelError, StoreUnavailable
 from zerogex.metrics import Meter
 from zerogex.ports import AlertChannel, Store
@@ -43,6 +43,7 @@ class Postman:
     async def run(self) -> None:
         """Deliver what is due, for ever."""
         seen, backoff = float("-inf"), Backoff()
+        absence = Absence(log, "store unavailable, alerts wait", channel=self.channel.name)
         while True:
             try:
                 if time.monotonic() - seen >= SEEN_REAL_S:
@@ -51,8 +52,9 @@ class Postman:
                 while await self.deliver_one():
                     pass
                 backoff.reset()
+                absence.is_over()
             except StoreUnavailable as error:
-                log.warning("store unavailable, alerts wait", extra={"channel": self.channel.name, "error": str(error)})
+                absence.goes_on(error)
                 await backoff.pause()
             await self._bell.wait(LOOK_REAL_S)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -72,6 +74,27 @@ class Backoff:
         wait_s = max(self._next_s, at_least_s)
         self._next_s = min(2 * self._next_s, self._longest_s)
         await asyncio.sleep(wait_s)
+
+
+class Absence:
+    """A database that is away: said once, and once more when it is back, however often it is tried meanwhile."""
+
+    def __init__(self, log: logging.Logger, phrase: str, **fields: object) -> None:
+        self._log, self._phrase, self._fields = log, phrase, fields
+        self._since: float | None = None
+
+    def goes_on(self, error: BaseException) -> None:
+        """It did not answer."""
+        if self._since is None:
+            self._since = time.monotonic()
+            self._log.warning(self._phrase, extra={**self._fields, "error": str(error)})
+
+    def is_over(self) -> None:
+        """It answered."""
+        if self._since is not None:
+            after_s = round(time.monotonic() - self._since, 1)
+            self._since = None
+            self._log.info("store available again", extra={**self._fields, "after_s": after_s})
 
 
 class Bell:

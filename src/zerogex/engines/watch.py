@@ -19,7 +19,7 @@ from zerogex.alerts.words import trouble_rules
 from zerogex.clock import Clock
 from zerogex.domain.alert import AlertRule, Standing
 from zerogex.engines.postman import Postman
-from zerogex.engines.threads import Backoff, Bell, in_thread
+from zerogex.engines.threads import Absence, Backoff, Bell, in_thread
 from zerogex.errors import StoreError, StoreUnavailable
 from zerogex.metrics import Meter
 from zerogex.ports import AlertChannel, Store
@@ -57,6 +57,7 @@ class Watch:
         self._feed_trouble: str | None = None
         self._since: datetime | None = None
         self._last: datetime | None = None
+        self._absence = Absence(log, "store unavailable, rules wait")
         self._bell = Bell()
 
     def take(self, document: Mapping[str, Any]) -> None:
@@ -82,10 +83,12 @@ class Watch:
         while True:
             try:
                 await in_thread(call)
-                return
             except StoreUnavailable as error:
-                log.warning("store unavailable, rules wait", extra={"error": str(error)})
+                self._absence.goes_on(error)
                 await backoff.pause()
+            else:
+                self._absence.is_over()
+                return
 
     # -- in a thread -----------------------------------------------------------------------------
 

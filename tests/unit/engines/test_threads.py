@@ -1,12 +1,14 @@
 """Blocking work from asyncio."""
 
 import asyncio
+import logging
 import threading
 
 import pytest
 
 from zerogex.engines import threads
-from zerogex.engines.threads import Backoff, in_thread
+from zerogex.engines.threads import Absence, Backoff, in_thread
+from zerogex.errors import StoreUnavailable
 
 
 async def test_work_in_a_thread_gives_its_result_or_its_error():
@@ -55,3 +57,19 @@ async def test_pauses_double_up_to_a_limit_and_start_anew_after_a_success(monkey
     for _ in range(6):
         await backoff.pause()
     assert slept == [0.25, 0.5, 1.0, 2.0, 3.0, 3.0]
+
+
+def test_an_absence_is_said_when_it_begins_and_when_it_is_over_and_not_between(caplog):
+    caplog.set_level("INFO")
+    absence = Absence(logging.getLogger("zerogex.test"), "store unavailable, tea waits", underlying="SPX")
+    absence.is_over()
+    assert caplog.messages == []
+    for _ in range(2):
+        for reason in ("refused", "timeout"):
+            absence.goes_on(StoreUnavailable(reason))
+        absence.is_over()
+        absence.is_over()
+    first, back = caplog.records[:2]
+    assert caplog.messages == ["store unavailable, tea waits", "store available again"] * 2
+    assert (first.levelname, first.error, first.underlying) == ("WARNING", "refused", "SPX")
+    assert (back.levelname, back.underlying) == ("INFO", "SPX") and back.after_s >= 0.0
