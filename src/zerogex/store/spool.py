@@ -204,12 +204,13 @@ class SpoolFile:
             return
         damaged = 0
         try:
-            with mmap.mmap(self._descriptor, size, access=mmap.ACCESS_READ) as data:  # an outage must not fill memory
+            with mmap.mmap(self._descriptor, size, access=mmap.ACCESS_READ) as data:
                 for end, batch in scan(data, start):
                     if batch is None:
                         damaged += 1
                     else:
                         yield end, batch
+                    data.madvise(mmap.MADV_DONTNEED, 0, end)  # what was read: an outage must not fill memory
         finally:
             if damaged:
                 log.error("spool damaged", extra={"file": str(self.path), "stretches": damaged})

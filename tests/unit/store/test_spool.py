@@ -110,6 +110,26 @@ def test_what_is_appended_while_a_drain_runs_waits_for_the_next(tmp_path: Path) 
     assert waiting(spool) == [1, 2]
 
 
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="the kernel says what is resident in Linux' /proc")
+def test_a_long_backlog_is_read_without_staying_in_memory(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    bars = batch(1).bars * 10_000
+    for number in range(40):
+        spool.append(replace(batch(number), bars=bars))
+    size_kb = spool.path("SPY").stat().st_size // 1024
+    with spool.draining("SPY") as file:
+        resident_kb = [mapped_kb(spool.path("SPY")) for _ in file.pending()]
+    assert len(resident_kb) == 40
+    assert 0 < max(resident_kb) < size_kb / 8
+
+
+def mapped_kb(path: Path) -> int:
+    """How much of a mapped file is in our memory."""
+    lines = Path("/proc/self/smaps").read_text().splitlines()
+    here = next(number for number, line in enumerate(lines) if line.endswith(str(path)))
+    return next(int(line.split()[1]) for line in lines[here:] if line.startswith("Rss:"))
+
+
 def test_a_drain_never_sees_half_a_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     spool, found = Spool(tmp_path), list[int]()
     reader = threading.Thread(target=lambda: found.extend(waiting(spool)))
