@@ -1,8 +1,8 @@
 """The one place that configures logging; everything else only asks `logging.getLogger(__name__)`.
 
-On a terminal a line reads `10:31:02 info  minute stored  contracts=412 underlying=SPY`; elsewhere
-it is JSON, and the journal is told each line's priority.  With LOG_DIR, `main_engine.log` gets
-everything and `errors.log` the errors, rotated.
+On a terminal a line reads `10:31:02 info  minute stored  contracts=412 underlying=SPY`, its times being
+New York's; elsewhere it is JSON, in UTC, and the journal is told each line's priority.  With LOG_DIR,
+`main_engine.log` gets everything and `errors.log` the errors, rotated.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import fcntl
 import logging
 import os
 import sys
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import Any, TextIO
 import numpy as np
 import structlog
 
+from zerogex.domain.calendar import NEW_YORK
 from zerogex.errors import SettingsError
 from zerogex.settings import LogFormat, Settings
 
@@ -123,7 +125,7 @@ def _pretty(settings: Settings, terminal: bool) -> logging.Formatter:
     if settings.log_format is LogFormat.JSON or (settings.log_format is LogFormat.AUTO and not terminal):
         return _json(None)
     return _formatter(
-        structlog.processors.TimeStamper("%H:%M:%S", utc=False),
+        _in_new_york,
         structlog.dev.ConsoleRenderer(colors=terminal, pad_event_to=28),
     )
 
@@ -136,6 +138,7 @@ def _json(service: str | None) -> logging.Formatter:
 
     return _formatter(
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _in_utc,
         add_service,
         structlog.processors.format_exc_info,
         structlog.processors.JSONRenderer(default=str),
@@ -150,12 +153,27 @@ def _formatter(*processors: Any) -> logging.Formatter:
 
 
 def _plain(_: Any, __: str, event: Any) -> Any:
-    """Fields as a person and any JSON reader take them: numpy's scalars as numbers, instants in ISO 8601."""
+    """Fields as a person and any JSON reader take them: numpy's scalars as numbers, dates in ISO 8601."""
     for name, value in event.items():
         if isinstance(value, np.generic):
             event[name] = value.item()
-        elif isinstance(value, datetime) and value.tzinfo is not None:
-            event[name] = value.astimezone(UTC).isoformat().replace("+00:00", "Z")
         elif isinstance(value, date) and not isinstance(value, datetime):
             event[name] = value.isoformat()
+    return event
+
+
+def _in_utc(_: Any, __: str, event: Any) -> Any:
+    return _instants(event, lambda instant: instant.astimezone(UTC).isoformat().replace("+00:00", "Z"))
+
+
+def _in_new_york(_: Any, __: str, event: Any) -> Any:
+    """The line's time and its instants as the exchange's clocks show them."""
+    event["timestamp"] = datetime.now(NEW_YORK).strftime("%H:%M:%S")
+    return _instants(event, lambda instant: instant.astimezone(NEW_YORK).strftime("%Y-%m-%d %H:%M:%S ET"))
+
+
+def _instants(event: Any, shown: Callable[[datetime], str]) -> Any:
+    for name, value in event.items():
+        if isinstance(value, datetime) and value.tzinfo is not None:
+            event[name] = shown(value)
     return event

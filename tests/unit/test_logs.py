@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from zerogex import logs
+from zerogex.domain.calendar import NEW_YORK
 from zerogex.errors import SettingsError
 from zerogex.settings import Settings
 
@@ -75,7 +76,11 @@ def test_fields_are_plain_numbers_and_instants_and_leave_the_logs_own_time_alone
     assert line["timestamp"] > "2026-02-20T14:31:00Z"
     logs.configure(Settings(log_format="text"), service="ingest")
     logging.getLogger("zerogex.test").info("minute stored", extra=fields)
-    assert "delta=0.99 minute=2026-02-20T14:31:00Z" in capsys.readouterr().err
+    line = capsys.readouterr().err
+    assert "delta=0.99 minute='2026-02-20 09:31:00 ET'" in line  # as a trader's clock shows it
+    hour, minute = map(int, line[:5].split(":"))
+    shown, now = hour * 60 + minute, datetime.now(NEW_YORK)
+    assert (now.hour * 60 + now.minute - shown) % 1440 <= 1
 
 
 def test_the_journal_is_told_each_lines_priority(restored, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

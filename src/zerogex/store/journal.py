@@ -122,7 +122,7 @@ class MinuteJournal:
                 try:
                     self.write_batch(batch, fuller=fuller)
                 except Refused as error:
-                    extra = {"underlying": underlying, "minute": batch.timestamp.isoformat(), "reason": str(error)}
+                    extra = {"underlying": underlying, "minute": batch.timestamp, "reason": str(error)}
                     log.error("minute refused", extra={**extra, "kept_in": str(file.set_aside(batch))})
                 file.done(end)
                 count += 1
