@@ -7,10 +7,15 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import psycopg
@@ -24,6 +29,7 @@ from zerogex.store import connections
 from zerogex.store.config import DatabaseConfig
 from zerogex.store.connections import connect
 from zerogex.store.embedded import EmbeddedServer
+from zerogex.store.locks import WriterLocks
 from zerogex.store.postgres import PostgresStore
 from zerogex.store.spool import Spool
 
@@ -133,6 +139,52 @@ def test_a_writer_that_lost_its_lock_to_another_is_fenced_off(
     assert store.recover("SPX") == 1  # the refused minute waited in the spool
     assert stored(store) == 4
     second.close()
+
+
+def test_a_lock_that_is_being_taken_again_does_not_fence_off_its_own_holder(
+    store: PostgresStore, database: DatabaseConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two threads of one process: one renews the lock, the other writes the moment the epoch is higher."""
+    raised, go_on = threading.Event(), threading.Event()
+    acquire = WriterLocks._acquire
+
+    def slowly(self: WriterLocks, *args: Any, **named: Any) -> Any:
+        held = acquire(self, *args, **named)
+        raised.set()
+        assert go_on.wait(10)
+        return held
+
+    with connect(database, autocommit=True) as admin, store.writer_lock("SPX"), ThreadPoolExecutor(2) as threads:
+        monkeypatch.setattr(WriterLocks, "_acquire", slowly)
+        admin.execute(CUT_SESSIONS, ["zerogex-writer"])
+        renewal = threads.submit(store._locks.renew)
+        assert raised.wait(10)
+        write = threads.submit(store._journal.write_batch, batch(0))
+        threading.Timer(0.3, go_on.set).start()
+        assert renewal.result(10) is None and write.result(10) is None
+    assert stored(store) == 1
+
+
+def test_while_the_server_keeps_the_session_that_was_cut_minutes_wait_and_the_lock_is_not_given_up(
+    store: PostgresStore,
+) -> None:
+    """A wire that went dead: our end is closed, and the server has not heard of that yet."""
+    with store.writer_lock("SPX"), Path(os.devnull).open("rb") as nothing:
+        wire = store._locks._held["SPX"].session.fileno()
+        other_end = os.dup(wire)
+        os.dup2(nothing.fileno(), wire)
+        store.keep_minute(batch(0))
+        with pytest.raises(StoreUnavailable, match="still keeps SPX for a session of ours"):
+            store.drain("SPX")
+        assert stored(store) == 0
+        os.close(other_end)
+        for _ in range(100):
+            with suppress(StoreUnavailable):
+                store.drain("SPX")
+            if stored(store):
+                break
+            time.sleep(0.05)
+        assert stored(store) == 1
 
 
 def test_what_a_spool_holds_of_an_underlying_that_others_write_never_undoes_their_fuller_bars(

@@ -52,7 +52,7 @@ class MinuteJournal:
         """See `Store.drain`."""
         if self._spool is None or not self._spool.holds(underlying):
             return 0
-        self._locks.renew()
+        self._locks.renew(underlying)
         return self._drain(self._spool, underlying, most)
 
     def write(self, batch: MinuteBatch) -> None:

@@ -13,11 +13,12 @@ import threading
 import zlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from typing import NamedTuple
 
 import psycopg
 
 from zerogex.domain.calendar import NEW_YORK
-from zerogex.errors import LockHeld, StoreError
+from zerogex.errors import LockHeld, StoreError, StoreUnavailable
 from zerogex.store.config import DatabaseConfig
 from zerogex.store.connections import Connection, answering, connect
 from zerogex.store.failures import in_our_words
@@ -34,12 +35,18 @@ def holder_name() -> str:
     return f"zerogex-writer {our_name()}"
 
 
+class _Held(NamedTuple):
+    session: Connection
+    epoch: int
+    backend: int  # the server's process for the session
+
+
 class WriterLocks:
     """The locks that one store holds, by underlying."""
 
     def __init__(self, config: DatabaseConfig) -> None:
         self.config = config
-        self._held: dict[str, tuple[Connection, int]] = {}  # underlying → session and epoch
+        self._held: dict[str, _Held] = {}  # by underlying
         self._guard = threading.Lock()
 
     @contextmanager
@@ -53,10 +60,10 @@ class WriterLocks:
             yield
         finally:
             with self._guard:
-                connection, _ = self._held.pop(underlying)
-            with suppress(psycopg.Error), self._answering(connection):
-                connection.execute(statement("release_writer_lock"), {"underlying": underlying})
-            connection.close()
+                session = self._held.pop(underlying).session
+            with suppress(psycopg.Error), self._answering(session):
+                session.execute(statement("release_writer_lock"), {"underlying": underlying})
+            session.close()
 
     def holds(self, underlying: str) -> bool:
         """Whether the lock is ours, as far as we know."""
@@ -71,25 +78,34 @@ class WriterLocks:
         if held is None:
             return
         row = connection.execute(statement("current_epoch"), {"underlying": underlying}).fetchone()
-        if row is not None and row[0] != held[1]:
+        if row is None or row[0] == held.epoch:
+            return
+        with self._guard:  # a renewal of ours raises the epoch before it is done
+            held = self._held.get(underlying)
+        if held is None or row[0] != held.epoch:
             raise LockHeld(f"{underlying} is now written by {row[1]}; this process lost its lock and stops writing")
 
-    def renew(self) -> None:
-        """Take again each lock whose session was cut; raises LockHeld if somebody else was faster."""
+    def renew(self, underlying: str | None = None) -> None:
+        """Take a lock (None: each) again whose session was cut; raises LockHeld if somebody else was faster.
+
+        Raises StoreUnavailable while the server has not yet noticed that our former session is gone.
+        """
         with self._guard:
-            for underlying, (connection, _) in list(self._held.items()):
+            for name, held in list(self._held.items()):
+                if underlying not in (None, name):
+                    continue
                 try:
-                    with self._answering(connection):
-                        connection.execute("")
+                    with self._answering(held.session):
+                        held.session.execute("")
                 except psycopg.Error:
-                    connection.close()
-                    self._held[underlying] = self._acquire(underlying)
+                    held.session.close()
+                    self._held[name] = self._acquire(name, former=held.backend)
 
     def _answering(self, connection: Connection) -> AbstractContextManager[None]:
         """A server that hangs, or a wire that went dead, must not hold a minute back."""
         return answering(connection, self.config.statement_timeout_s)
 
-    def _acquire(self, underlying: str) -> tuple[Connection, int]:
+    def _acquire(self, underlying: str, *, former: int | None = None) -> _Held:
         connection = connect(self.config, holder_name(), autocommit=True)
         named = {"underlying": underlying}
         try:
@@ -98,13 +114,15 @@ class WriterLocks:
                 if row is not None and row[0]:
                     epoch = connection.execute(statement("next_epoch"), {**named, "holder": holder_name()}).fetchone()
                     assert epoch is not None
-                    return connection, int(epoch[0])
+                    return _Held(connection, int(epoch[0]), connection.info.backend_pid)
                 holder = connection.execute(statement("writer_lock_holder"), named).fetchone()
         except BaseException:
             connection.close()
             raise
         connection.close()
-        name, address, since = holder or ("another session", None, None)
+        backend, name, address, since = holder or (None, "another session", None, None)
+        if former is not None and backend == former:
+            raise StoreUnavailable(f"{self.config.place} still keeps {underlying} for a session of ours that was cut")
         where = f" from {address}" if address else ""
         when = f", connected since {since.astimezone(NEW_YORK):%Y-%m-%d %H:%M:%S} ET" if since else ""
         raise LockHeld(

@@ -53,8 +53,8 @@ SELECT pg_try_advisory_lock(hashtext('zerogex writer'), hashtext(%(underlying)s)
 SELECT pg_advisory_unlock(hashtext('zerogex writer'), hashtext(%(underlying)s))
 
 -- writer_lock_holder --
--- Who holds it: the name its session gave itself, and since when.
-SELECT activity.application_name, activity.client_addr::text, activity.backend_start
+-- Who holds it: the server's process, the name its session gave itself, and since when.
+SELECT held.pid, activity.application_name, activity.client_addr::text, activity.backend_start
 FROM pg_locks AS held
 JOIN pg_stat_activity AS activity ON activity.pid = held.pid
 JOIN pg_database AS base ON base.oid = held.database AND base.datname = current_database()
