@@ -99,6 +99,7 @@ class MinuteBatch:
     chain: OptionChain | None
     bars: tuple[MinuteBar, ...]
     gaps: tuple[DataGap, ...] = ()  # what is known to be missing, declared with the minute that shows it
+    trades_only: bool = False  # from the feed's history, without quotes: gives way to what was heard
 
 
 @dataclass(frozen=True, slots=True)

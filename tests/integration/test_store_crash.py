@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import numpy as np
 import psycopg
 import pytest
 
@@ -203,6 +204,47 @@ def test_what_a_spool_holds_of_an_underlying_that_others_write_never_undoes_thei
     assert bars[0].close == 1.6
     back.close()
     away.close()
+
+
+def test_what_was_heard_takes_the_place_of_trades_from_the_history_whichever_comes_first(
+    store: PostgresStore, make_chain: Callable[..., OptionChain]
+) -> None:
+    """Minutes that wait on a disk are older than what a backfill fetched of them meanwhile."""
+    heard = replace(make_chain(), spot=6010.0)
+    nothing = np.full(len(heard), np.nan)
+    fetched = replace(heard, spot=6000.0, bid=nothing, ask=nothing, received_time=heard.received_time + 3600.0)
+    kept = np.arange(len(heard)) > 2  # the history knows more contracts
+    for minute, (first, second) in enumerate([("heard", "fetched"), ("fetched", "heard")]):
+        written = {"heard": batch(minute, heard.select(kept)), "fetched": batch(minute, fetched)}
+        written["fetched"] = replace(written["fetched"], trades_only=True, bars=())
+        for name in (first, second):
+            store.write_minute(written[name])
+        stored_chain = store.minute_chain("SPX", MINUTE + timedelta(minutes=minute))
+        assert stored_chain.spot == 6010.0
+        assert set(stored_chain.symbol) == set(heard.symbol)
+        quoted = np.isfinite(stored_chain.bid)
+        assert set(stored_chain.symbol[quoted]) == set(heard.symbol[kept & np.isfinite(heard.bid)])
+    store.write_minute(replace(batch(2, fetched), trades_only=True, bars=()))
+    assert store.minute_chain("SPX", MINUTE + timedelta(minutes=2)).spot == 6000.0
+
+
+def test_a_machine_that_was_cut_off_does_not_hand_in_its_frozen_spot(
+    store: PostgresStore, database: DatabaseConfig, tmp_path: Path, make_chain: Callable[..., OptionChain]
+) -> None:
+    """Feed and database out of reach, it went on with the last price it had heard; another one took over."""
+    true = replace(make_chain(as_of=MINUTE + timedelta(minutes=1)), spot=6010.0)
+    frozen = replace(true, spot=5900.0, spot_time=MINUTE - timedelta(minutes=5))
+    away = PostgresStore(replace(database, host="127.0.0.1", port=1), spool=tmp_path / "cut-off")
+    for minute in range(2):
+        away.write_minute(batch(minute, replace(frozen, as_of=MINUTE + timedelta(minutes=minute + 1))))
+    store.write_minute(batch(0, true))
+    back = PostgresStore(database, spool=tmp_path / "cut-off")
+    assert back.recover("SPX") == 2
+    chains = [store.minute_chain("SPX", MINUTE + timedelta(minutes=minute)) for minute in range(2)]
+    assert [chain.spot for chain in chains] == [6010.0, 5900.0]  # the second minute nobody else has
+    assert [chain.spot_time for chain in chains] == [true.spot_time, frozen.spot_time]
+    for closing in (back, away):
+        closing.close()
 
 
 def test_a_commit_cut_off_before_its_answer_is_applied_once(

@@ -110,7 +110,8 @@ class DayReplay:
             if not len(chain):
                 self.empty += 1
                 continue
-            yield MinuteBatch(batch_id(minute), self.underlying, minute, enrich(chain, config).chain, ())
+            valued = enrich(chain, config).chain
+            yield MinuteBatch(batch_id(minute), self.underlying, minute, valued, (), trades_only=True)
 
     def _end(self, minute: datetime) -> datetime:
         return minute + timedelta(seconds=self.bucket_seconds)

@@ -99,7 +99,8 @@ def write_batch(
 ) -> bool:
     """Write a batch in one transaction; False where the database has it already.
 
-    `fuller`: others may have written since, so a stored bar gives way only to one of more volume.
+    `fuller`: others may have written since, so a stored bar gives way only to one of more volume, and a stored
+    spot to a newer one.
     """
     rows = _rows_of(batch.chain)
     header = chain_rows.header_of(batch.chain) if batch.chain is not None else None
@@ -120,7 +121,8 @@ def write_batch(
         if connection.execute(statement("record_batch"), named).fetchone() is None:
             return False
         if rows is not None and header is not None:
-            _write_chain(connection, rows, header, key, on_step)
+            minute = {**key, **asdict(header), "contracts": rows.count, "heard": not batch.trades_only}
+            _write_chain(connection, rows, minute, on_step, completing=fuller or batch.trades_only)
         write_bars(connection, bars, fuller=fuller)
         _record_metrics(connection, batch, named)
         _declare_gaps(connection, batch)
@@ -175,27 +177,17 @@ def _rows_of(chain: OptionChain | None) -> ChainRows | None:
 
 
 def _write_chain(
-    connection: Connection,
-    rows: ChainRows,
-    header: chain_rows.ChainHeader,
-    key: dict[str, Any],
-    on_step: Callable[[str], None],
+    connection: Connection, rows: ChainRows, minute: dict[str, Any], on_step: Callable[[str], None], *, completing: bool
 ) -> None:
-    named = {
-        **key,
-        "as_of": header.as_of,
-        "spot": header.spot,
-        "spot_time": header.spot_time,
-        "contracts": rows.count,
-        "simulated": header.simulated,
-        "delayed": header.delayed,
-    }
-    changed = connection.execute(statement("upsert_chain_minute"), named).rowcount
+    header = statement("complete_chain_minute") if completing else statement("upsert_chain_minute")
+    changed = connection.execute(header, minute).rowcount
     stage(connection, rows)
     on_step("after_copy")
-    changed += connection.execute(statement("upsert_options"), key).rowcount
+    changed += connection.execute(statement("upsert_options"), minute).rowcount
+    if completing:
+        connection.execute(statement("count_contracts"), minute)
     if changed:
-        connection.execute(statement("sum_flow"), key)
+        connection.execute(statement("sum_flow"), minute)
 
 
 def read_chain(connection: Connection, underlying: str, timestamp: datetime | None) -> OptionChain | None:

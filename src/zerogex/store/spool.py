@@ -54,6 +54,7 @@ class _Record(msgspec.Struct):
     bars: tuple[MinuteBar, ...]
     chain: _Chain | None
     gaps: tuple[DataGap, ...] = ()
+    trades_only: bool = False
 
 
 _ENCODER, _DECODER = msgspec.msgpack.Encoder(), msgspec.msgpack.Decoder(_Record)
@@ -62,7 +63,8 @@ _ENCODER, _DECODER = msgspec.msgpack.Encoder(), msgspec.msgpack.Decoder(_Record)
 def encode(batch: MinuteBatch) -> bytes:
     """A batch as one framed record."""
     chain = None if batch.chain is None else _flat(batch.chain)
-    record = _Record(batch.batch_id, batch.underlying, batch.timestamp, batch.bars, chain, batch.gaps)
+    named = (batch.batch_id, batch.underlying, batch.timestamp)
+    record = _Record(*named, batch.bars, chain, batch.gaps, batch.trades_only)
     payload = _ENCODER.encode(record)
     return _HEAD.pack(_MARK, len(payload), zlib.crc32(payload)) + payload
 
@@ -91,7 +93,8 @@ def _chain(underlying: str, flat: _Chain) -> OptionChain:
 def _batch(payload: bytes) -> MinuteBatch:
     record = _DECODER.decode(payload)
     chain = None if record.chain is None else _chain(record.underlying, record.chain)
-    return MinuteBatch(record.batch_id, record.underlying, record.timestamp, chain, record.bars, record.gaps)
+    named = (record.batch_id, record.underlying, record.timestamp)
+    return MinuteBatch(*named, chain, record.bars, record.gaps, record.trades_only)
 
 
 def scan(data: bytes | mmap.mmap, start: int = 0) -> Iterator[tuple[int, MinuteBatch | None]]:

@@ -187,7 +187,7 @@ CREATE TEMP TABLE IF NOT EXISTS incoming_options (
 COPY incoming_options FROM STDIN (FORMAT binary)
 
 -- upsert_options --
--- Store a closed minute; the same again changes nothing, a later reading replaces it.
+-- Store a closed minute; the same again changes nothing, a later reading replaces it, one without quotes none with.
 INSERT INTO option_chains AS old (
     option_symbol, timestamp, underlying, root, expiration, strike, option_type, multiplier, settlement,
     bid, ask, last, volume, open_interest, implied_volatility, iv_source, iv_status, delta, gamma, theta, vega,
@@ -226,7 +226,9 @@ ON CONFLICT (option_symbol, timestamp) DO UPDATE SET
     iv_status = excluded.iv_status, delta = excluded.delta, gamma = excluded.gamma, theta = excluded.theta,
     vega = excluded.vega, forward = excluded.forward, rate = excluded.rate,
     event_time = excluded.event_time, received_time = excluded.received_time
-WHERE old.received_time <= excluded.received_time AND old.* IS DISTINCT FROM excluded.*
+WHERE (old.bid IS NOT NULL OR old.ask IS NOT NULL, old.received_time)
+      <= (excluded.bid IS NOT NULL OR excluded.ask IS NOT NULL, excluded.received_time)
+  AND old.* IS DISTINCT FROM excluded.*
 
 -- upsert_chain_minute --
 -- What the minute's chain says once.
@@ -236,6 +238,22 @@ ON CONFLICT (underlying, timestamp) DO UPDATE SET
     as_of = excluded.as_of, spot = excluded.spot, spot_time = excluded.spot_time, contracts = excluded.contracts,
     simulated = excluded.simulated, delayed = excluded.delayed
 WHERE old.* IS DISTINCT FROM excluded.*
+
+-- complete_chain_minute --
+-- The same of a minute that others may have stored, and better: only a newer spot that was heard takes its place.
+INSERT INTO chain_minutes AS old (underlying, timestamp, as_of, spot, spot_time, contracts, simulated, delayed)
+VALUES (%(underlying)s, %(timestamp)s, %(as_of)s, %(spot)s, %(spot_time)s, %(contracts)s, %(simulated)s, %(delayed)s)
+ON CONFLICT (underlying, timestamp) DO UPDATE SET
+    as_of = excluded.as_of, spot = excluded.spot, spot_time = excluded.spot_time,
+    simulated = excluded.simulated, delayed = excluded.delayed
+WHERE old.contracts = 0
+   OR (%(heard)s AND coalesce(old.spot_time, old.as_of) < coalesce(excluded.spot_time, excluded.as_of))
+
+-- count_contracts --
+-- Of a minute whose rows came in several batches.
+UPDATE chain_minutes AS chain SET contracts = rows.count
+FROM (SELECT count(*)::int FROM option_chains WHERE underlying = %(underlying)s AND timestamp = %(timestamp)s) AS rows
+WHERE chain.underlying = %(underlying)s AND chain.timestamp = %(timestamp)s AND chain.contracts <> rows.count
 
 -- sum_flow --
 -- After a chain that brought something new: what its minute's flow, and the next one's, add up to.
