@@ -27,7 +27,7 @@ from zerogex.analytics.document import document
 from zerogex.clock import Clock
 from zerogex.domain.exposure import Analysis
 from zerogex.engines.analyze_history import AnalysisHistory
-from zerogex.engines.threads import Absence, Backoff, in_thread
+from zerogex.engines.threads import Absence, in_thread
 from zerogex.errors import StoreUnavailable
 from zerogex.metrics import Meter
 from zerogex.ports import ChainVersion, Notice, Store
@@ -183,14 +183,14 @@ class AnalyzeEngine:
             await watch.latest.wait()
             watch.latest.clear()
             began = loop.time()
-            await self._patiently(self._write_live, underlying)
+            await self._absence.outlast(self._write_live, underlying)
             took = loop.time() - began
             await asyncio.sleep(live_pause_s(took, len(self._watches)) - took)
 
     async def _minutes(self, underlying: str, watch: _Watch) -> None:
         while True:
             watch.minute.clear()
-            await self._patiently(self._write_minutes, underlying, watch)
+            await self._absence.outlast(self._write_minutes, underlying, watch)
             interval = asyncio.ensure_future(self.clock.sleep(max(self.config.interval_s, 1.0)))
             heard = asyncio.ensure_future(watch.minute.wait())
             try:
@@ -212,18 +212,6 @@ class AnalyzeEngine:
 
     def _history_of(self, underlying: str) -> AnalysisHistory:
         return AnalysisHistory(self.store, underlying, self._step, partial(self._write_minute, underlying))
-
-    async def _patiently(self, call: Callable[..., object], *args: object) -> None:
-        backoff = Backoff()
-        while True:
-            try:
-                await in_thread(call, *args)
-            except StoreUnavailable as error:
-                self._absence.goes_on(error)
-                await backoff.pause()
-            else:
-                self._absence.is_over()
-                return
 
     @property
     def _step(self) -> timedelta:

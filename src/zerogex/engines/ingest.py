@@ -17,7 +17,7 @@ from zerogex.engines.ingest_config import IngestConfig
 from zerogex.engines.ingest_figures import figures
 from zerogex.engines.ingest_underlying import UnderlyingIngest
 from zerogex.engines.threads import first_of, in_thread
-from zerogex.errors import NotAuthorized
+from zerogex.errors import NotAuthorized, StoreUnavailable
 from zerogex.metrics import Meter
 from zerogex.pipeline.minutes import check_bucket
 from zerogex.pipeline.strikes import parse_distance
@@ -116,8 +116,12 @@ class IngestEngine:
             self.budget.remove(underlying)
 
     async def _fill_gaps(self, underlying: str) -> None:
-        """The holes of the last days, before streaming; a feed that is away does not keep us from starting."""
-        gaps = await fill_recent(self.market, self.store, self.clock, underlying, self.config.bucket_seconds)
+        """The holes of the last days, before streaming; who is away, feed or database, does not keep us from that."""
+        try:
+            gaps = await fill_recent(self.market, self.store, self.clock, underlying, self.config.bucket_seconds)
+        except StoreUnavailable as error:
+            log.warning("gaps not filled", extra={"underlying": underlying, "error": str(error)})
+            return
         if gaps:
             missing = {"gaps": len(gaps), "minutes": sum(gap.minutes for gap in gaps)}
             log.warning("gaps remain", extra={"underlying": underlying, **missing})

@@ -103,10 +103,14 @@ class UnderlyingIngest:
         self.heard_at: datetime | None = None  # market time at which the feed last spoke
         self._diary = Diary(underlying)
         self.outbox = Outbox(underlying, store, config.enrich, self._diary)
+        self._absence = Absence(log, "store unavailable, following waits", underlying=underlying)
         self._on_disk = DiskCheckpoint(underlying, store, self._as_it_stands, self.outbox.all_kept)
 
     async def run(self) -> None:
-        """Recover, catch up, follow; on cancellation write what is open and return."""
+        """Recover, catch up, follow; on cancellation write what is open and return.
+
+        The lock is ours: a database that goes away before following has begun is waited for.
+        """
         await self._prepare()
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -134,27 +138,27 @@ class UnderlyingIngest:
     # -- start -----------------------------------------------------------------------------------
 
     async def _prepare(self) -> None:
-        names = {"underlying": self.underlying}
-        if drained := await in_thread(self.store.recover, self.underlying):
-            log.info("spool recovered", extra={**names, "minutes": drained})
+        ask = self._absence.outlast
+        if drained := await ask(self.store.recover, self.underlying):
+            log.info("spool recovered", extra={"underlying": self.underlying, "minutes": drained})
         now = self.clock.now()
-        stored = await in_thread(self.store.bars, self.underlying, day_start(now), now + timedelta(minutes=1))
+        stored = await ask(self.store.bars, self.underlying, day_start(now), now + timedelta(minutes=1))
         self.builder.book.anchor(stored)
         filled = minute_of(now)
         if self.config.backfill_on_startup:
             since = stored[-1].timestamp if stored else day_start(now)
             filled = await self._fill_bars(since, filled)
-        latest = await self._last_checkpoint(now)
-        last = await in_thread(self.store.minute_chain, self.underlying)
+        latest = await self._last_checkpoint(self.clock.now())
+        last = await ask(self.store.minute_chain, self.underlying)
         stored_until = None if last is None else last.as_of
-        stored_until = await self._store_checkpoint(latest, stored_until, now)
-        await in_thread(self.store.drop_checkpoint, self.underlying)
+        stored_until = await self._store_checkpoint(latest, stored_until, self.clock.now())
+        await ask(self.store.drop_checkpoint, self.underlying)
         known = latest or last
         if known is not None:
             self.live.seed(known)
         await self._first_price()
         # From here on what is missing is declared, the time since the last stored minute included.
-        bar = await in_thread(self.store.last_bar, self.underlying)
+        bar = await ask(self.store.last_bar, self.underlying)
         bar_end = None if bar is None else bar.timestamp + timedelta(seconds=60)
         self.mender.begin(filled, self.clock.now())
         self.gaps.begin(self.clock.now(), stored_until, bar_end)
@@ -172,15 +176,15 @@ class UnderlyingIngest:
                 self.builder.book.add(bar)
         minutes = self.builder.book.changes(until)
         if minutes:
-            await in_thread(self.store.write_bars, minutes)
+            await self._absence.outlast(self.store.write_bars, minutes)
             self.builder.book.mark(minutes)
             log.info("today's bars filled", extra={"underlying": self.underlying, "minutes": len(minutes)})
         return until
 
     async def _last_checkpoint(self, now: datetime) -> OptionChain | None:
         """The newest latest rows: the database's, or those on the disk, where it took no more."""
-        latest = await in_thread(self.store.latest_chain, self.underlying)
-        kept = await in_thread(self.store.kept_checkpoint, self.underlying)
+        latest = await self._absence.outlast(self.store.latest_chain, self.underlying)
+        kept = await self._absence.outlast(self.store.kept_checkpoint, self.underlying)
         if kept is None or kept.as_of > now or (latest is not None and latest.as_of >= kept.as_of):
             return latest
         log.info("checkpoint found on disk", extra={"underlying": self.underlying, "as_of": kept.as_of})
@@ -208,7 +212,7 @@ class UnderlyingIngest:
         chain = chain.select(chain.settlement > start)
         gaps = tuple(self.gaps.before(stored_until, timestamp))
         batch = await in_thread(self.outbox.batch, ClosedMinute(timestamp, end, chain, (), gaps=gaps))
-        await in_thread(self.store.write_minute, batch)
+        await self._absence.outlast(self.store.write_minute, batch)
         log.info("unfinished minute recovered", extra={"underlying": self.underlying, "minute": timestamp})
         return end
 

@@ -11,6 +11,8 @@ from contextlib import suppress
 from functools import partial
 from typing import ParamSpec, TypeVar
 
+from zerogex.errors import StoreUnavailable
+
 P = ParamSpec("P")
 T = TypeVar("T")
 E = TypeVar("E", bound=BaseException)
@@ -95,6 +97,19 @@ class Absence:
             after_s = round(time.monotonic() - self._since, 1)
             self._since = None
             self._log.info("store available again", extra={**self._fields, "after_s": after_s})
+
+    async def outlast(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """See `in_thread`; asked again until the database answers."""
+        backoff = Backoff()
+        while True:
+            try:
+                answer = await in_thread(call, *args, **kwargs)
+            except StoreUnavailable as error:
+                self.goes_on(error)
+                await backoff.pause()
+            else:
+                self.is_over()
+                return answer
 
 
 class Bell:

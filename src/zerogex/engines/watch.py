@@ -19,8 +19,8 @@ from zerogex.alerts.words import trouble_rules
 from zerogex.clock import Clock
 from zerogex.domain.alert import AlertRule, Standing
 from zerogex.engines.postman import Postman
-from zerogex.engines.threads import Absence, Backoff, Bell, in_thread
-from zerogex.errors import StoreError, StoreUnavailable
+from zerogex.engines.threads import Absence, Bell
+from zerogex.errors import StoreError
 from zerogex.metrics import Meter
 from zerogex.ports import AlertChannel, Store
 
@@ -67,7 +67,7 @@ class Watch:
 
     async def run(self) -> None:
         """Look after each analysis and once a second, and deliver what is in the outbox, until cancelled."""
-        await self._patiently(self._begin)
+        await self._absence.outlast(self._begin)
         async with asyncio.TaskGroup() as tasks:
             for postman in self.postmen:
                 tasks.create_task(postman.run(), name=f"postman {postman.channel.name}")
@@ -75,20 +75,8 @@ class Watch:
 
     async def _keep_looking(self) -> None:
         while True:
-            await self._patiently(self._look)
+            await self._absence.outlast(self._look)
             await self._bell.wait(LOOK_REAL_S)
-
-    async def _patiently(self, call: Any) -> None:
-        backoff = Backoff()
-        while True:
-            try:
-                await in_thread(call)
-            except StoreUnavailable as error:
-                self._absence.goes_on(error)
-                await backoff.pause()
-            else:
-                self._absence.is_over()
-                return
 
     # -- in a thread -----------------------------------------------------------------------------
 

@@ -381,6 +381,33 @@ async def test_today_is_filled_from_the_last_stored_bar_and_volumes_go_on():
     ]  # fmt: skip
 
 
+async def test_a_database_that_goes_away_while_following_is_prepared_is_waited_for(monkeypatch, caplog):
+    """The lock is ours already: to end now would cost every minute of the outage, and those of our other symbols."""
+    caplog.set_level("INFO")
+    at_work = Running()
+    at_work.market.history = [
+        UnderlyingBar("SPY", TEN - k * MINUTE, 600.0, 600.0, 600.0, 600.0, 10, 5, TEN) for k in (2, 1)
+    ]
+    away, calls = {}, ("recover", "bars", "write_bars", "latest_chain", "kept_checkpoint", "minute_chain", "last_bar")
+
+    def absent(name, call):
+        def answer(*args):
+            away[name] = away.get(name, 0) + 1
+            if away[name] % 3:
+                raise StoreUnavailable("away")
+            return call(*args)
+
+        return answer
+
+    for name in calls:
+        monkeypatch.setattr(at_work.store, name, absent(name, getattr(at_work.store, name)))
+    async with at_work():
+        await at_work.chain_heard()
+    assert {name for name in calls if away[name] >= 3} == set(calls)
+    assert [bar.timestamp for bar in at_work.store.bars_written] == [TEN - 2 * MINUTE, TEN - MINUTE]
+    assert {"store unavailable, following waits", "store available again"} <= set(caplog.messages)
+
+
 async def test_back_fill_can_be_switched_off():
     at_work = Running(backfill_on_startup=False)
     async with at_work():
