@@ -236,6 +236,20 @@ async def test_filling_keeps_the_interval_and_a_second_run_does_nothing(store, c
     assert list(history(store)) == [MINUTE + k * STEP for k in (1, 4, 7)]
 
 
+async def test_an_interval_of_no_whole_minutes_is_rounded_up_to_those_that_are_stored(store, chain_at):
+    labels = [MINUTE + k * STEP for k in range(6)]
+    for label in labels:
+        write(store, chain_at(label), label)
+        await AnalyzeEngine(store, ScaledClock(MINUTE, datetime.now(UTC), 1.0), AnalyzeConfig(interval_s=1.0)).once()
+    engine = AnalyzeEngine(store, ScaledClock(MINUTE, datetime.now(UTC), 1.0), AnalyzeConfig(interval_s=90.0))
+    assert engine._step == 2 * STEP
+    async with running(store, interval_s=90.0):
+        for k in range(6, 11):
+            write(store, chain_at(MINUTE + k * STEP), MINUTE + k * STEP)
+        await until(lambda: MINUTE + 9 * STEP in history(store))
+    assert [label for label in history(store) if label > labels[-1]] == [MINUTE + k * STEP for k in (7, 9)]
+
+
 async def test_a_minute_whose_rows_are_gone_does_not_keep_others_from_being_filled(store, chain_at, database):
     for k in range(3):
         write(store, chain_at(MINUTE + k * STEP), MINUTE + k * STEP)

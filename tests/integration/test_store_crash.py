@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -266,6 +267,33 @@ def test_a_commit_cut_off_before_its_answer_is_applied_once(
     assert stored(store) == 2
     with connect(database) as connection:
         assert connection.execute("SELECT count(*) FROM ingest_batches").fetchone() == (2,)
+
+
+def test_a_disk_that_turned_read_only_keeps_its_minutes_and_the_database_takes_the_others(
+    store: PostgresStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.keep_minute(batch(0))
+    [file] = tmp_path.rglob("SPX.spool")
+    turn, refuses = file.with_suffix(".draining"), OSError(errno.EROFS, "Read-only file system")
+    turn.unlink(missing_ok=True)
+    turn.mkdir()  # nothing can be opened for writing: the tests' user may do everything, so a mode would not stop us
+
+    def refuse(*_: object) -> None:
+        raise refuses
+
+    with monkeypatch.context() as readonly:
+        for call in ("append", "put_checkpoint", "drop_checkpoint"):
+            readonly.setattr(Spool, call, refuse)
+        store.keep_minute(batch(1))
+        store.drop_checkpoint("SPX")
+        assert store.recover("SPX") == 0
+        with pytest.raises(StoreUnavailable, match=r"the spool .*SPX\.spool cannot be worked on"):
+            store.drain("SPX")
+    assert stored(store) == 1
+    assert {"spool not writable", "checkpoint not removed", "spool not recovered"} <= set(caplog.messages)
+    turn.rmdir()
+    assert store.drain("SPX") == 1
+    assert stored(store) == 2
 
 
 def test_while_the_database_is_away_minutes_wait_in_the_spool_in_order(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -16,6 +17,7 @@ from zerogex import app
 from zerogex.clock import ManualClock
 from zerogex.domain.bar import MinuteBar
 from zerogex.domain.gap import DataGap, GapReason
+from zerogex.engines import gap_filler
 from zerogex.engines.backfill_bars import fill_bars
 from zerogex.engines.gap_filler import GapFiller
 from zerogex.engines.quality_watch import QualityWatch
@@ -97,6 +99,21 @@ async def test_a_minute_that_ingest_may_still_write_is_left_to_it(rig: Rig, make
     await rig.filler().look("SPY")
     assert rig.asked() == asked
     assert rig.minutes() == [OPEN]
+
+
+async def test_what_another_process_writes_is_left_to_that_one(rig: Rig, make_chain, monkeypatch) -> None:
+    monkeypatch.setattr(gap_filler, "FIRST_LOOK_REAL_S", 0.0)
+    await rig.bars(TODAY)
+    rig.live(make_chain, NOW - 2 * STEP)
+    for ours in (False, True):
+        filled = asyncio.Event()
+        hooks = {"on_filled": lambda *_, filled=filled: filled.set(), "writes": lambda _, ours=ours: ours}
+        looking = asyncio.ensure_future(GapFiller(rig.market, rig.store, rig.clock, rig.config, **hooks).run())
+        with suppress(TimeoutError):
+            await asyncio.wait_for(filled.wait(), 30.0 if ours else 0.3)
+        looking.cancel()
+        await asyncio.wait([looking])
+        assert filled.is_set() is ours
 
 
 async def test_a_feed_that_is_away_is_asked_again_at_the_next_look(rig: Rig, make_chain, monkeypatch) -> None:

@@ -64,7 +64,8 @@ async def _ingest(loaded: Loaded) -> None:
         measured = measure.measured_store(store, meter, settings.zerogex_home / "spool" / store.config.dbname)
         engine = IngestEngine(market, measured, clock, app.ingest_config(settings), meter)
         fill = app.backfill_config(settings, lookback_days=0, sample_every=1, options=True)
-        upkeep = Upkeep(market, measured, clock, fill, before_start=settings.backfill_on_startup)
+        before_start = settings.backfill_on_startup
+        upkeep = Upkeep(market, measured, clock, fill, before_start=before_start, writes=engine.writes)
         try:
             await upkeep.beside(lambda: engine.run(systemd.ready))
         finally:

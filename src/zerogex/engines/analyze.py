@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -215,8 +216,9 @@ class AnalyzeEngine:
 
     @property
     def _step(self) -> timedelta:
-        """Market time between two rows of history."""
-        return timedelta(seconds=max(self.config.interval_s, self.config.bucket_seconds))
+        """Market time between two rows of history: whole minutes, because those are what is stored."""
+        bucket = self.config.bucket_seconds
+        return timedelta(seconds=max(math.ceil(self.config.interval_s / bucket), 1) * bucket)
 
     # -- in threads ------------------------------------------------------------------------------
 

@@ -48,13 +48,18 @@ class GapFiller:
         *,
         before_start: bool = True,
         on_filled: Callable[[str, date], None] = lambda underlying, day: None,
+        writes: Callable[[str], bool] = lambda underlying: True,
     ) -> None:
-        """`before_start`: also what was missed before we began; `on_filled` is told each day that was filled."""
+        """`before_start`: also what was missed before we began; `on_filled` is told each day that was filled.
+
+        `writes` says whose writer we are: what others write, they fill.
+        """
         self.store = store
         self.clock = clock
         self.config = config
         self._backfill = BackfillEngine(market, store, clock, config, followed_day=self._today)
         self._on_filled = on_filled
+        self._writes = writes
         self._since = None if before_start else clock.now()
         self._tried: Counter[Minute] = Counter()
         self._stored: set[Minute] = set()  # known to be stored, so that they are not asked for at each look
@@ -63,7 +68,7 @@ class GapFiller:
         """Look, fill, wait, for ever."""
         await asyncio.sleep(FIRST_LOOK_REAL_S)
         while True:
-            for underlying in self.config.underlyings:
+            for underlying in filter(self._writes, self.config.underlyings):
                 await self.look(underlying)
             await asyncio.gather(self.clock.sleep(LOOK_EVERY_S), asyncio.sleep(LOOK_FLOOR_REAL_S))
 

@@ -79,6 +79,10 @@ class IngestEngine:
             raise
         log.info("ingest stopped")
 
+    def writes(self, underlying: str) -> bool:
+        """Whether an underlying is ours to write now."""
+        return any(one.underlying == underlying for one in self.followed)
+
     async def _own(self, on_started: Callable[[], None]) -> None:
         """Write every underlying; all of them are ours, or none."""
         locks = ExitStack()

@@ -36,7 +36,7 @@ from zerogex.engines.ingest_config import IngestConfig
 from zerogex.engines.ingest_diary import Diary
 from zerogex.engines.outbox import Outbox
 from zerogex.engines.patience import passes
-from zerogex.engines.threads import Absence, Backoff, in_thread
+from zerogex.engines.threads import Absence, Backoff, in_thread, to_its_end
 from zerogex.errors import BadPayload, ProviderError, RateLimited, StoreUnavailable, Unavailable
 from zerogex.pipeline.bar_book import day_start
 from zerogex.pipeline.enrich import enrich
@@ -117,7 +117,7 @@ class UnderlyingIngest:
                 for work in self._work():
                     tasks.create_task(work(), name=f"{self.underlying} {work.__name__}")
         finally:
-            await self._drain()
+            await to_its_end(self._drain())
 
     def _work(self) -> tuple[Callable[[], Coroutine[Any, Any, None]], ...]:
         streamed = (self.bars.run, self.bars.mend, self.follower.run, self.audit.run)

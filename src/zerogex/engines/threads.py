@@ -22,7 +22,7 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 10.0
 
 async def in_thread(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """`asyncio.to_thread`, but a cancellation waits for the thread: two writes never overlap."""
-    return await _to_its_end(asyncio.to_thread(call, *args, **kwargs))
+    return await to_its_end(asyncio.to_thread(call, *args, **kwargs))
 
 
 class OwnThread:
@@ -34,19 +34,22 @@ class OwnThread:
     async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """See `in_thread`."""
         work = partial(call, *args, **kwargs)
-        return await _to_its_end(asyncio.get_running_loop().run_in_executor(self._executor, work))
+        return await to_its_end(asyncio.get_running_loop().run_in_executor(self._executor, work))
 
     def close(self) -> None:
         """No more calls."""
         self._executor.shutdown(wait=False)
 
 
-async def _to_its_end(call: Awaitable[T]) -> T:
+async def to_its_end(call: Awaitable[T]) -> T:
+    """Something that is not left half done: a cancellation, or several, waits for its end."""
     work = asyncio.ensure_future(call)
     try:
         return await asyncio.shield(work)
     except asyncio.CancelledError:
-        await asyncio.wait([work])
+        while not work.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([work])
         work.exception()  # nobody waits for it any more
         raise
 

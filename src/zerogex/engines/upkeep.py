@@ -20,11 +20,21 @@ class Upkeep:
     """Gap filling and the quality log of some underlyings."""
 
     def __init__(
-        self, market: MarketData, store: Store, clock: Clock, config: BackfillConfig, *, before_start: bool = True
+        self,
+        market: MarketData,
+        store: Store,
+        clock: Clock,
+        config: BackfillConfig,
+        *,
+        before_start: bool = True,
+        writes: Callable[[str], bool] = lambda underlying: True,
     ) -> None:
+        """`before_start`, `writes`: see `GapFiller`."""
         paced = replace(config, delay_between_bars_s=max(config.delay_between_bars_s, PACE_S))
         self.quality = QualityWatch(store, clock, config.underlyings, config.bucket_seconds)
-        self.gaps = GapFiller(market, store, clock, paced, before_start=before_start, on_filled=self.quality.look_again)
+        self.gaps = GapFiller(
+            market, store, clock, paced, before_start=before_start, on_filled=self.quality.look_again, writes=writes
+        )
 
     async def beside(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Run until the work ends."""

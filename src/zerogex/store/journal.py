@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import Any
 from uuid import uuid4
@@ -15,7 +16,7 @@ from zerogex.store import minutes
 from zerogex.store.connections import Connection
 from zerogex.store.failures import Refused
 from zerogex.store.locks import WriterLocks
-from zerogex.store.spool import Spool
+from zerogex.store.spool import Spool, SpoolFile
 
 log = logging.getLogger(__name__)
 
@@ -66,8 +67,11 @@ class MinuteJournal:
     def recover(self, underlying: str) -> int:
         """See `Store.recover`; of an underlying that is not ours, a stored bar gives way to a fuller one only."""
         count = 0
-        while self._spool is not None and self._spool.holds(underlying):
-            count += self._drain(self._spool, underlying, fuller=not self._locks.holds(underlying))
+        try:
+            while self._spool is not None and self._spool.holds(underlying):
+                count += self._drain(self._spool, underlying, fuller=not self._locks.holds(underlying))
+        except _SpoolRefuses as error:
+            log.error("spool not recovered", extra={"underlying": underlying, "reason": str(error)})
         if count:
             log.info("spool recovered", extra={"underlying": underlying, "minutes": count})
         return count
@@ -88,8 +92,12 @@ class MinuteJournal:
 
     def drop_checkpoint(self, underlying: str) -> None:
         """See `Store.drop_checkpoint`."""
-        if self._spool is not None:
+        if self._spool is None:
+            return
+        try:
             self._spool.drop_checkpoint(underlying)
+        except OSError as error:  # an old one is passed over: the database has newer rows
+            log.error("checkpoint not removed", extra={"underlying": underlying, "reason": str(error)})
 
     def write_batch(self, batch: MinuteBatch, *, fuller: bool = False) -> None:
         """Into the database, past the spool."""
@@ -105,8 +113,9 @@ class MinuteJournal:
         assert self._spool is not None
         path = self._spool.path(batch.underlying)
         log.error("spool not writable", extra={"file": str(path), "reason": str(error)})
-        try:
+        with suppress(StoreUnavailable):  # a spool that cannot be read either
             self.drain(batch.underlying)
+        try:
             self.write_batch(batch)
         except StoreUnavailable as unavailable:
             raise StoreError(
@@ -117,7 +126,7 @@ class MinuteJournal:
     def _drain(self, spool: Spool, underlying: str, most: int | None = None, *, fuller: bool = False) -> int:
         """Write what the spool holds, oldest first; how many batches that were."""
         count = 0
-        with spool.draining(underlying) as file:
+        with _worked_on(spool, underlying) as file:
             for end, batch in islice(file.pending(), most):
                 try:
                     self.write_batch(batch, fuller=fuller)
@@ -130,3 +139,16 @@ class MinuteJournal:
             file.trim()
             self._on_step("after_trim")
         return count
+
+
+class _SpoolRefuses(StoreUnavailable):
+    """The disk does not let us work on a spool: its minutes wait there, and others go on."""
+
+
+@contextmanager
+def _worked_on(spool: Spool, underlying: str) -> Iterator[SpoolFile]:
+    try:
+        with spool.draining(underlying) as file:
+            yield file
+    except OSError as error:
+        raise _SpoolRefuses(f"the spool {spool.path(underlying)} cannot be worked on ({error.strerror})") from error
