@@ -15,7 +15,8 @@ import pytest
 
 from zerogex.engines.analyze import AnalyzeConfig, AnalyzeEngine
 from zerogex.engines.ingest import IngestConfig, IngestEngine
-from zerogex.errors import LockHeld, OriginConflict
+from zerogex.engines.threads import first_of
+from zerogex.errors import LockHeld, OriginConflict, SettingsError
 from zerogex.ports import FeedState
 from zerogex.pricing.greeks import greeks
 from zerogex.providers.tradestation.client import TradeStation
@@ -162,6 +163,26 @@ async def test_the_second_ingest_of_an_underlying_stops_and_names_the_first(stor
         assert not first.done()
         first.cancel()
         await asyncio.wait([first])
+
+
+@pytest.mark.parametrize("push", [True, False], ids=["push", "poll"])
+async def test_a_symbol_the_feed_does_not_know_leaves_the_others_alone(store, database, push, caplog):
+    async with feed() as (_, market, clock):
+        config = IngestConfig(("SPY", "QQQX"), expirations=1, strike_distance="10", push=push, latest_interval_s=0.3)
+        engine = asyncio.ensure_future(IngestEngine(market, store, clock, config).run())
+        await until(lambda: len(chain_minutes(database)) >= 2)
+        assert not engine.done()
+        await ended(engine)
+    assert [record.underlying for record in caplog.records if record.message == "symbol not known"] == ["QQQX"]
+    assert chain_minutes(database, "QQQX") == {}
+
+
+async def test_where_the_feed_knows_no_symbol_ingest_ends_and_names_the_setting(store):
+    async with feed() as (_, market, clock):
+        with pytest.raises(ExceptionGroup) as raised:
+            await IngestEngine(market, store, clock, IngestConfig(("QQQX", "YYYY"))).run()
+    wrong = first_of(raised.value, SettingsError)
+    assert str(wrong) == "the feed does not know QQQX,YYYY; check STREAM_UNDERLYING (or -u)"
 
 
 async def test_the_zero_day_chain_leaves_at_the_close_and_the_next_one_comes(store, database):

@@ -17,7 +17,7 @@ from zerogex.engines.ingest_config import IngestConfig
 from zerogex.engines.ingest_figures import figures
 from zerogex.engines.ingest_underlying import UnderlyingIngest
 from zerogex.engines.threads import first_of, in_thread
-from zerogex.errors import NotAuthorized, StoreUnavailable
+from zerogex.errors import NotAuthorized, SettingsError, StoreUnavailable, UnknownSymbol
 from zerogex.metrics import Meter
 from zerogex.pipeline.minutes import check_bucket
 from zerogex.pipeline.strikes import parse_distance
@@ -114,7 +114,8 @@ class IngestEngine:
         try:
             if self.config.backfill_on_startup:
                 await self._fill_gaps(underlying)
-            await one.run()
+            if not await self._is_known(one):
+                await asyncio.Event().wait()  # nobody else can follow it either: the lock says that it is looked after
         finally:
             self.followed.remove(one)
             self.budget.remove(underlying)
@@ -137,8 +138,30 @@ class IngestEngine:
         ]
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._trouble.keep_telling(), name="feed trouble")
-            for one in self.followed:
-                tasks.create_task(one.run(), name=one.underlying)
+            for one in tuple(self.followed):
+                tasks.create_task(self._follow_one(one), name=one.underlying)
+
+    async def _follow_one(self, one: UnderlyingIngest) -> None:
+        """Follow an underlying; one that the feed does not know leaves the others alone."""
+        if await self._is_known(one):
+            return
+        self.followed.remove(one)
+        self.budget.remove(one.underlying)
+        if not self.followed:
+            names = ",".join(self.config.underlyings)
+            raise SettingsError(f"the feed does not know {names}; check STREAM_UNDERLYING (or -u)")
+
+    async def _is_known(self, one: UnderlyingIngest) -> bool:
+        """Follow it; False, and said once, where the feed has never heard of it.  One it forgot later is an error."""
+        try:
+            await one.run()
+        except (UnknownSymbol, ExceptionGroup) as error:
+            unknown = first_of(error, UnknownSymbol)
+            if unknown is None or one.heard_at is not None:
+                raise
+            log.error("symbol not known", extra={"underlying": one.underlying, "reason": str(unknown)})
+            return False
+        return True
 
     def _say_start(self) -> None:
         config = self.config

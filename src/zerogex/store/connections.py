@@ -101,6 +101,7 @@ class ConnectionPool:
             if time.monotonic() - since < _TRUSTED_S or self._lives(connection):
                 return connection
             connection.close()
+            self.discard_idle()  # what one hung server keeps waiting, the others would too
 
     def _lives(self, connection: Connection) -> bool:
         try:
