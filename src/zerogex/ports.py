@@ -272,6 +272,9 @@ class Store(Protocol):
     def place_among(self, group: str) -> tuple[int, int]:
         """(our rank, how many): the living processes that named this group, the longest connected first; joins it."""
 
+    def hurry(self, most_s: float | None) -> None:
+        """Wait so long at most for each answer, also to what is being asked, and ask once; None: as configured."""
+
     def recover(self, underlying: str) -> int:
         """Write what a killed process left in the spool; returns how many minutes that were."""
 

@@ -25,6 +25,7 @@ from zerogex.store.postgres import PostgresStore
 
 SLOWLY = 6.0  # market seconds in one: a minute takes ten
 LOST_S = 3.0  # of a checkpoint a second, on a busy machine
+ENDS_S = 25.0  # five less than systemd waits for (F47)
 MINUTES = 5  # that end while the database does not answer
 
 
@@ -128,6 +129,28 @@ async def test_killed_while_the_database_is_away_the_open_minute_loses_its_last_
         sys.stdout.write(f"{lost_s:.2f} s of the open minute were lost\n")
         assert 0 <= lost_s < LOST_S
         assert "checkpoint found on disk" in {line["event"] for line in second.said}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the server's processes by /proc")
+async def test_asked_to_end_while_the_server_hangs_ingest_ends_by_itself_and_the_open_minute_is_on_the_disk(
+    own: DatabaseConfig, tmp_path: Path, seed: int
+) -> None:
+    async with feed(seed) as market:
+        async with Ingest(market, own, tmp_path / "home") as first:
+            await chain_beyond(own, "SPY", market.begun, 1)
+            async with hanging(own):
+                known = len(first.stored["SPY"])
+                await until(lambda: len(first.stored["SPY"]) > known)
+                asked = market.clock.now()
+                first.process.send_signal(signal.SIGTERM)
+                async with asyncio.timeout(ENDS_S):
+                    assert await first.ended() == 0, first.words
+        opened = asked.replace(second=0, microsecond=0)
+        assert opened in first.stored["SPY"], f"{opened} was open, and is missing"
+        async with Ingest(market, own, tmp_path / "home") as second:
+            await chain_beyond(own, "SPY", market.clock.now(), 1)
+            assert await second.stop() == 0, second.words
+        check_chains(own, "SPY", [*first.stored["SPY"], *second.stored["SPY"]])
 
 
 async def test_minutes_go_on_being_kept_while_the_database_is_slow(

@@ -28,7 +28,7 @@ from zerogex.analytics.document import document
 from zerogex.clock import Clock
 from zerogex.domain.exposure import Analysis
 from zerogex.engines.analyze_history import AnalysisHistory
-from zerogex.engines.threads import Absence, in_thread
+from zerogex.engines.threads import Absence, hurry_at_the_end, in_thread
 from zerogex.errors import StoreUnavailable
 from zerogex.metrics import Meter
 from zerogex.ports import ChainVersion, Notice, Store
@@ -112,10 +112,12 @@ class AnalyzeEngine:
     async def run(self, on_started: Callable[[], None] = lambda: None) -> None:
         """Analyse on notices and on the interval, until cancelled; `on_started` is called when that begins."""
         log.info("analyze started", extra={"interval_s": self.config.interval_s})
+        self.store.hurry(None)
         on_started()
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
+                tasks.create_task(hurry_at_the_end(self.store), name="end")
                 tasks.create_task(self._listen(), name="listen")
                 tasks.create_task(self._look_for_new(), name="look for new")
         finally:

@@ -16,7 +16,7 @@ from zerogex.engines.follow import StreamBudget
 from zerogex.engines.ingest_config import IngestConfig
 from zerogex.engines.ingest_figures import figures
 from zerogex.engines.ingest_underlying import UnderlyingIngest
-from zerogex.engines.threads import first_of, in_thread
+from zerogex.engines.threads import first_of, hurry_at_the_end, in_thread
 from zerogex.errors import NotAuthorized, SettingsError, StoreUnavailable, UnknownSymbol
 from zerogex.metrics import Meter
 from zerogex.pipeline.minutes import check_bucket
@@ -67,6 +67,7 @@ class IngestEngine:
         at once come as a group.
         """
         self.market.on_event = self._say_event
+        self.store.hurry(None)
         await in_thread(self.store.announce_feed, feed_state_of(self.market.name, self.clock))
         try:
             if self.config.standby:
@@ -104,6 +105,7 @@ class IngestEngine:
         on_started()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._trouble.keep_telling(), name="feed trouble")
+            tasks.create_task(hurry_at_the_end(self.store), name="end")
             tasks.create_task(Claims(self.store, self.config.underlyings, self._hold).run(), name="claims")
 
     async def _hold(self, underlying: str) -> None:
@@ -138,6 +140,7 @@ class IngestEngine:
         ]
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._trouble.keep_telling(), name="feed trouble")
+            tasks.create_task(hurry_at_the_end(self.store), name="end")
             for one in tuple(self.followed):
                 tasks.create_task(self._follow_one(one), name=one.underlying)
 

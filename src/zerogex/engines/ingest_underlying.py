@@ -402,6 +402,7 @@ class UnderlyingIngest:
         self.outbox.add(map(self._declaring, self.builder.drain(now)))
         minutes = await self.outbox.close()
         self._latest_spot = None  # whatever a write that was cut short had taken is written whole
-        with suppress(StoreUnavailable):  # history is safe; the latest rows are a mirror of memory
-            await self._write_latest(now)
+        if not self.outbox.gave_up:
+            with suppress(StoreUnavailable):  # history is safe; the latest rows are a mirror of memory
+                await self._write_latest(now)
         log.info("ingest drained", extra={"underlying": self.underlying, "minutes": minutes})

@@ -41,6 +41,7 @@ class Outbox:
         self.store = store
         self.config = config
         self.stored_until: datetime | None = None  # end of the newest durable minute
+        self.gave_up = False  # at the end: the database did not take what was kept
         self._diary = diary
         self._waiting: deque[ClosedMinute] = deque()
         self._kept = self._drained = 0  # minutes, since we began
@@ -139,6 +140,7 @@ class Outbox:
             await self._reprice()
             await self._drain_some()
         except StoreUnavailable as error:
+            self.gave_up = True
             self._say_away(error)
 
     async def _drain_some(self) -> tuple[int, bool]:

@@ -36,28 +36,55 @@ def connect(config: DatabaseConfig, application: str | None = None, *, autocommi
         return psycopg.connect(**config.parameters(application), autocommit=autocommit)
 
 
-@contextmanager
-def answering(connection: Connection, within_s: float) -> Iterator[None]:
-    """Cut the connection if the block lasts longer: a server that hangs does not keep its own timeouts."""
+class Patience:
+    """How long a server may take to answer: a server that hangs does not keep its own timeouts, so we cut the wire."""
 
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._asked: dict[object, tuple[Connection, list[threading.Timer]]] = {}
+        self.most_s: float | None = None  # whatever was agreed on, if somebody is in a hurry
+
+    @contextmanager
+    def answering(self, connection: Connection, within_s: float) -> Iterator[None]:
+        """Cut the connection if the block lasts longer."""
+        question = object()
+        with self._guard:
+            within_s = within_s if self.most_s is None else min(within_s, self.most_s)
+            self._asked[question] = (connection, [_cut_after(within_s, connection)])
+        try:
+            yield
+        finally:
+            with self._guard:
+                _, timers = self._asked.pop(question)
+            for timer in timers:
+                timer.cancel()
+
+    def hurry(self, most_s: float | None) -> None:
+        """Wait so long at most, for what is being asked now, too; None: as agreed on again."""
+        with self._guard:
+            self.most_s = most_s
+            if most_s is not None:
+                for connection, timers in self._asked.values():
+                    timers.append(_cut_after(most_s, connection))
+
+
+def _cut_after(seconds: float, connection: Connection) -> threading.Timer:
     def cut() -> None:
         with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(connection.fileno())) as ours:
             ours.shutdown(socket.SHUT_RDWR)
 
-    watch = threading.Timer(within_s, cut)
-    watch.daemon = True
-    watch.start()
-    try:
-        yield
-    finally:
-        watch.cancel()
+    timer = threading.Timer(seconds, cut)
+    timer.daemon = True
+    timer.start()
+    return timer
 
 
 class ConnectionPool:
     """Up to `pool_max` connections, the last returned first taken; safe from several threads."""
 
-    def __init__(self, config: DatabaseConfig) -> None:
+    def __init__(self, config: DatabaseConfig, patience: Patience | None = None) -> None:
         self.config = config
+        self._patience = patience or Patience()
         self._slots = threading.BoundedSemaphore(config.pool_max)
         self._idle: deque[tuple[Connection, float]] = deque()
         self._closed = False
@@ -72,7 +99,7 @@ class ConnectionPool:
         try:
             connection = self._take()
             try:
-                with answering(connection, self.config.statement_timeout_s + _PATIENCE_S):
+                with self._patience.answering(connection, self.config.statement_timeout_s + _PATIENCE_S):
                     yield connection
             finally:
                 self._give_back(connection)
@@ -105,7 +132,7 @@ class ConnectionPool:
 
     def _lives(self, connection: Connection) -> bool:
         try:
-            with answering(connection, self.config.connect_timeout_s):
+            with self._patience.answering(connection, self.config.connect_timeout_s):
                 connection.execute("")
                 connection.rollback()
         except psycopg.Error:

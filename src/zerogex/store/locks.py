@@ -20,7 +20,7 @@ import psycopg
 from zerogex.domain.calendar import NEW_YORK
 from zerogex.errors import LockHeld, StoreError, StoreUnavailable
 from zerogex.store.config import DatabaseConfig
-from zerogex.store.connections import Connection, answering, connect
+from zerogex.store.connections import Connection, Patience, connect
 from zerogex.store.failures import in_our_words
 from zerogex.store.sql import statement
 
@@ -44,8 +44,9 @@ class _Held(NamedTuple):
 class WriterLocks:
     """The locks that one store holds, by underlying."""
 
-    def __init__(self, config: DatabaseConfig) -> None:
+    def __init__(self, config: DatabaseConfig, patience: Patience) -> None:
         self.config = config
+        self._patience = patience
         self._held: dict[str, _Held] = {}  # by underlying
         self._guard = threading.Lock()
 
@@ -88,8 +89,11 @@ class WriterLocks:
     def renew(self, underlying: str | None = None) -> None:
         """Take a lock (None: each) again whose session was cut; raises LockHeld if somebody else was faster.
 
-        Raises StoreUnavailable while the server has not yet noticed that our former session is gone.
+        Raises StoreUnavailable while the server has not yet noticed that our former session is gone.  Who is in a
+        hurry does not ask: each write is fenced.
         """
+        if self._patience.most_s is not None:
+            return
         with self._guard:
             for name, held in list(self._held.items()):
                 if underlying not in (None, name):
@@ -103,7 +107,7 @@ class WriterLocks:
 
     def _answering(self, connection: Connection) -> AbstractContextManager[None]:
         """A server that hangs, or a wire that went dead, must not hold a minute back."""
-        return answering(connection, self.config.statement_timeout_s)
+        return self._patience.answering(connection, self.config.statement_timeout_s)
 
     def _acquire(self, underlying: str, *, former: int | None = None) -> _Held:
         connection = connect(self.config, holder_name(), autocommit=True)
@@ -134,8 +138,9 @@ class WriterLocks:
 class Fellows:
     """The processes that share a watch list know each other by the names of their sessions."""
 
-    def __init__(self, config: DatabaseConfig) -> None:
+    def __init__(self, config: DatabaseConfig, patience: Patience) -> None:
         self.config = config
+        self._patience = patience
         self._session: Connection | None = None
         self._prefix = ""
 
@@ -148,7 +153,7 @@ class Fellows:
             self._prefix = prefix
         session = self._session
         try:
-            with in_our_words(self.config), answering(session, self.config.statement_timeout_s):
+            with in_our_words(self.config), self._patience.answering(session, self.config.statement_timeout_s):
                 ours = [row[0] for row in session.execute(statement("fellow_sessions"), {"prefix": prefix})]
             return ours.index(True), len(ours)
         except StoreError:

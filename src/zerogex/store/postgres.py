@@ -27,7 +27,7 @@ from zerogex.store import analysis_rows, latest, migrate, minutes
 from zerogex.store.alerts import AlertTable
 from zerogex.store.api_keys import ApiKeyTable
 from zerogex.store.config import DatabaseConfig
-from zerogex.store.connections import Connection, ConnectionPool
+from zerogex.store.connections import Connection, ConnectionPool, Patience
 from zerogex.store.failures import in_our_words, is_connection_lost, is_no_partition
 from zerogex.store.journal import MinuteJournal
 from zerogex.store.locks import Fellows, WriterLocks
@@ -53,9 +53,10 @@ class PostgresStore:
         self, config: DatabaseConfig, *, spool: Path | None = None, on_step: Callable[[str], None] = crashpoint
     ) -> None:
         self.config = config
-        self._pool = ConnectionPool(config)
-        self._locks = WriterLocks(config)
-        self._fellows = Fellows(config)
+        self._patience = Patience()
+        self._pool = ConnectionPool(config, self._patience)
+        self._locks = WriterLocks(config, self._patience)
+        self._fellows = Fellows(config, self._patience)
         self._listeners = Listeners(config)
         self._days = minutes.DayPartitions()
         kept_in = Spool(spool) if spool is not None else None
@@ -130,6 +131,10 @@ class PostgresStore:
     def place_among(self, group: str) -> tuple[int, int]:
         """(our rank, how many): the living processes that named this group, the longest connected first; joins it."""
         return self._fellows.place(group)
+
+    def hurry(self, most_s: float | None) -> None:
+        """Wait so long at most for an answer, also to what is being asked, and ask once; None: as configured."""
+        self._patience.hurry(most_s)
 
     # --- minutes ---
 
@@ -379,7 +384,7 @@ class PostgresStore:
             except psycopg.Error as error:
                 if is_no_partition(error):
                     self._days.forget()
-                elif is_connection_lost(error):
+                elif is_connection_lost(error) and self._patience.most_s is None:
                     self._pool.discard_idle()
                     self._locks.renew()
                 else:

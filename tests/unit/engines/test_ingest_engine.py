@@ -128,6 +128,9 @@ class Memory:
     def announce_feed(self, state):
         self.state = state
 
+    def hurry(self, most_s):
+        self.most_s = most_s
+
     def note_feed_trouble(self, trouble):
         self.troubles.append(trouble)
 
