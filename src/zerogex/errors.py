@@ -116,6 +116,10 @@ class OriginConflict(StoreError):
 
 
 class LockHeld(StoreError):
-    """Another process holds the right to write what we want to write."""
+    """Another process holds the right to write what we want to write; `passing`: one that is dead already."""
 
     exit_code = 75
+
+    def __init__(self, sentence: str, *, passing: bool = False) -> None:
+        super().__init__(sentence)
+        self.passing = passing

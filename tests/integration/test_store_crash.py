@@ -31,9 +31,10 @@ from zerogex.store import connections
 from zerogex.store.config import DatabaseConfig
 from zerogex.store.connections import connect
 from zerogex.store.embedded import EmbeddedServer
-from zerogex.store.locks import WriterLocks
+from zerogex.store.locks import WriterLocks, holder_name
 from zerogex.store.postgres import PostgresStore
 from zerogex.store.spool import Spool
+from zerogex.store.sql import statement
 
 MINUTE = datetime(2026, 2, 20, 14, 30, tzinfo=UTC)
 STEPS = ("after_spool_fsync", "before_begin", "before_commit", "after_commit", "before_spool_trim", "after_trim")
@@ -117,6 +118,22 @@ def test_a_held_lock_names_its_holder_and_ends_with_the_holder(store: PostgresSt
         except LockHeld:
             pass
     pytest.fail("the lock outlived its holder")
+
+
+@pytest.mark.parametrize("alive", [True, False])
+def test_a_lock_says_whether_its_holder_was_a_process_of_this_machine_that_is_dead(
+    alive: bool, store: PostgresStore, database: DatabaseConfig
+) -> None:
+    with run("sys.stdin.read()", database) as other:
+        with connect(database, holder_name(other.pid), autocommit=True) as session:
+            session.execute(statement("try_writer_lock"), {"underlying": "SPX"})
+            if not alive:
+                other.kill()
+                other.wait()
+            with pytest.raises(LockHeld, match=rf"process {other.pid} on ") as held:
+                store.writer_lock("SPX").__enter__()
+        other.kill()
+    assert held.value.passing is not alive
 
 
 def test_a_writer_that_lost_its_lock_to_another_is_fenced_off(

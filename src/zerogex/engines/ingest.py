@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 
@@ -17,7 +18,7 @@ from zerogex.engines.ingest_config import IngestConfig
 from zerogex.engines.ingest_figures import figures
 from zerogex.engines.ingest_underlying import UnderlyingIngest
 from zerogex.engines.threads import first_of, hurry_at_the_end, in_thread
-from zerogex.errors import NotAuthorized, SettingsError, StoreUnavailable, UnknownSymbol
+from zerogex.errors import LockHeld, NotAuthorized, SettingsError, StoreUnavailable, UnknownSymbol
 from zerogex.metrics import Meter
 from zerogex.pipeline.minutes import check_bucket
 from zerogex.pipeline.strikes import parse_distance
@@ -26,6 +27,9 @@ from zerogex.ports import FeedEvent, FeedState, MarketData, Store
 __all__ = ["IngestConfig", "IngestEngine", "feed_state_of"]
 
 log = logging.getLogger(__name__)
+
+# A server notices within 25 s that a machine went away without a word, ours before it was reset among them.
+_GHOST_REAL_S, _GHOST_LOOK_REAL_S = 30.0, 0.5
 
 _LEVELS = dict.fromkeys(
     ("goaway", "dual_logon", "symbol_error", "silent", "rate_limited", "clock_skew"), logging.WARNING
@@ -89,7 +93,7 @@ class IngestEngine:
         locks = ExitStack()
         try:
             for underlying in self.config.underlyings:
-                await in_thread(_enter, locks, self.store.writer_lock(underlying))
+                await self._lock(locks, underlying)
             self._say_start()
             on_started()
             if self.config.backfill_on_startup:
@@ -98,6 +102,18 @@ class IngestEngine:
             await self._follow()
         finally:
             await in_thread(locks.close)
+
+    async def _lock(self, locks: ExitStack, underlying: str) -> None:
+        """Hold an underlying's lock; one that a dead process of this machine left behind is waited for."""
+        deadline = time.monotonic() + _GHOST_REAL_S
+        while True:
+            try:
+                return await in_thread(_enter, locks, self.store.writer_lock(underlying))
+            except LockHeld as held:
+                if not held.passing or time.monotonic() > deadline:
+                    raise
+                log.info("lock of a dead process waited for", extra={"underlying": underlying, "reason": str(held)})
+            await asyncio.sleep(_GHOST_LOOK_REAL_S)
 
     async def _share(self, on_started: Callable[[], None]) -> None:
         """Write what is our share of the watch list, and more where another process dies."""

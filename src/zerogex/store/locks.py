@@ -8,6 +8,7 @@ the table `writers`, and a write of an older epoch is refused (a fencing token).
 from __future__ import annotations
 
 import os
+import re
 import socket
 import threading
 import zlib
@@ -25,14 +26,14 @@ from zerogex.store.failures import in_our_words
 from zerogex.store.sql import statement
 
 
-def our_name() -> str:
-    """Who we are, short enough to be part of a session's name (63 bytes)."""
-    return f"process {os.getpid()} on {socket.gethostname()[:24]}"
+def our_name(pid: int | None = None) -> str:
+    """Who we are (or another process of this machine), short enough to be part of a session's name (63 bytes)."""
+    return f"process {pid or os.getpid()} on {socket.gethostname()[:24]}"
 
 
-def holder_name() -> str:
-    """The name of a session that holds a lock."""
-    return f"zerogex-writer {our_name()}"
+def holder_name(pid: int | None = None) -> str:
+    """The name of a session that holds a lock: ours, or that of another process of this machine."""
+    return f"zerogex-writer {our_name(pid)}"
 
 
 class _Held(NamedTuple):
@@ -131,8 +132,23 @@ class WriterLocks:
         when = f", connected since {since.astimezone(NEW_YORK):%Y-%m-%d %H:%M:%S} ET" if since else ""
         raise LockHeld(
             f"{underlying} is already being written by {name}{where}{when}; "
-            "stop that one first, or stand by with --standby"
+            "stop that one first, or stand by with --standby",
+            passing=_is_gone(name),
         )
+
+
+def _is_gone(holder: str) -> bool:
+    """Whether a holder was a process of this machine that has ended: the server has not noticed yet."""
+    named = re.fullmatch(r"zerogex-writer process (\d+) on (.*)", holder)
+    if named is None or holder != holder_name(int(named[1])):
+        return False
+    try:
+        os.kill(int(named[1]), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        pass
+    return False
 
 
 class Fellows:

@@ -14,7 +14,7 @@ from zerogex.clock import ManualClock, ScaledClock
 from zerogex.domain.bar import MinuteBar, UnderlyingBar
 from zerogex.domain.contract import OptionContract, OptionKind
 from zerogex.domain.quote import OptionQuote, UnderlyingQuote
-from zerogex.engines import disk_checkpoint, follow, follow_bars, ingest_underlying, outbox, patience, threads
+from zerogex.engines import disk_checkpoint, follow, follow_bars, ingest, ingest_underlying, outbox, patience, threads
 from zerogex.engines.ingest import IngestConfig, IngestEngine, feed_state_of
 from zerogex.engines.outbox import batch_id
 from zerogex.errors import LockHeld, NotAuthorized, SettingsError, StoreUnavailable, Unavailable, UnknownSymbol
@@ -589,6 +589,28 @@ async def test_what_only_the_operator_can_mend_ends_the_engine_after_a_drain():
     assert raised.group_contains(UnknownSymbol)
     assert at_work.chains == [(TEN, 10, 600.0)]
     assert at_work.store.locked == []
+
+
+async def test_a_lock_that_a_dead_process_left_behind_is_waited_for_but_not_for_ever(monkeypatch):
+    monkeypatch.setattr(ingest, "_GHOST_LOOK_REAL_S", 0.005)
+    at_work, tried = Running(), []
+    hold = at_work.store.writer_lock
+
+    def haunted(underlying):
+        tried.append(underlying)
+        if len(tried) < 4:
+            raise LockHeld("SPY is already being written by process 7", passing=True)
+        return hold(underlying)
+
+    at_work.store.writer_lock = haunted
+    async with at_work():
+        await at_work.chain_heard()
+    assert len(tried) == 4
+    tried.clear()
+    monkeypatch.setattr(ingest, "_GHOST_REAL_S", 0.0)
+    with pytest.raises(LockHeld):
+        await IngestEngine(at_work.market, at_work.store, at_work.clock, at_work.config).run()
+    assert len(tried) < 4
 
 
 async def test_a_lock_held_elsewhere_stops_before_anything_is_followed():
