@@ -108,7 +108,7 @@ def commands_page() -> str:
         "| exit code | meaning |\n|---|---|\n"
         "| 0 | done |\n| 1 | a finding, or you did not confirm |\n| 2 | wrong usage |\n"
         "| 65 | a chain file or SQL that is wrong |\n| 69 | database, feed or service manager not reachable |\n"
-        "| 74 | the database or the disk refused |\n| 75 | another process writes this underlying |\n"
+        "| 74 | the database or the disk refused, or a dump is damaged |\n| 75 | another process writes this underlying |\n"
         "| 77 | credentials refused |\n| 78 | settings or schema are wrong |\n| 130 | Ctrl-C |\n\n"
         "This page is generated from the program and the Makefile by `tools/make_docs.py`.\n\n## zerogex\n"
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import signal
@@ -399,9 +400,68 @@ def test_what_is_no_dump_makes_no_database(zerogex: Run, database: DatabaseConfi
     ):
         result = zerogex("db", "restore", str(tmp_path / name), "--into", f"{database.dbname}_never")
         assert result.exit_code == 74 and sentence in result.stderr, name
-    with psycopg.connect(**database.parameters()) as connection:
+    assert f"{database.dbname}_never" not in databases(database)
+
+
+@pytest.fixture(scope="module")
+def saved_table() -> bytes:
+    """A table as a dump saves it, gzipped: fifty thousand rows that gzip cannot make small."""
+    numbers = np.random.default_rng(1).integers(0, 10**9, 50_000)
+    rows = "".join(f"SPX,2026-02-20 14:30:00+00,{number}\n" for number in numbers)
+    return gzip.compress(f"symbol,timestamp,open\n{rows}".encode())
+
+
+@pytest.mark.parametrize(
+    ("table", "change", "said"),
+    [
+        ("underlying_quotes", lambda good: b"no gzip", "is damaged (Not a gzipped file (b'no'))"),
+        ("underlying_quotes", lambda good: gzip.compress(b""), "is damaged (it is empty)"),
+        ("underlying_quotes", lambda good: b"", "is damaged (it is empty)"),
+        ("underlying_quotes", lambda good: good[: len(good) // 2], "is damaged (it is cut off)"),
+        ("underlying_quotes", lambda good: good[:5000] + b"\xff" * 50 + good[5050:], "is damaged ("),
+        ("underlying_quotes", lambda good: gzip.compress(b"symbol,timestamp\nSPX\n"), "is damaged (missing data for"),
+        ("underlying_quotes", lambda good: gzip.compress(b"symbol,colour\nA,red\n"), "is not a dump of this program ("),
+        ("books", lambda good: good, 'is not a dump of this program (relation "books" does not exist)'),
+    ],
+)  # fmt: skip
+def test_a_damaged_folder_is_said_in_one_sentence_and_leaves_no_database(
+    zerogex: Run, database: DatabaseConfig, tmp_path: Path, saved_table: bytes,
+    table: str, change: Callable[[bytes], bytes], said: str,
+) -> None:  # fmt: skip
+    (tmp_path / "saved.csv").mkdir()
+    file = tmp_path / f"saved.csv/{table}.csv.gz"
+    file.write_bytes(change(saved_table))
+    result = zerogex("db", "restore", str(tmp_path / "saved.csv"), "--into", f"{database.dbname}_never")
+    assert result.exit_code == 74
+    assert f"{file} {said}" in result.stderr and result.stderr.count("\n") == 1
+    assert f"{database.dbname}_never" not in databases(database)
+
+
+def test_a_dump_that_is_cut_off_or_anothers_leaves_no_database(
+    zerogex: Run, filled: PostgresStore, database: DatabaseConfig, tmp_path: Path
+) -> None:
+    pg_dump = upkeep.program("pg_dump")
+    if pg_dump is None:
+        pytest.skip("pg_dump is not on this machine")
+    saved = upkeep.dump(database, tmp_path, datetime(2026, 2, 20, tzinfo=UTC))
+    cut, foreign = tmp_path / "cut.dump", tmp_path / "foreign.dump"
+    cut.write_bytes(saved.read_bytes()[: saved.stat().st_size * 3 // 4])
+    subprocess.run(
+        [pg_dump, "--format=custom", "--dbname=postgres", f"--file={foreign}"],
+        env=upkeep.libpq_environment(database), check=True,
+    )  # fmt: skip
+    for file, said in ((cut, "is damaged and cannot be restored ("), (foreign, "is not a dump of this program (")):
+        result = zerogex("db", "restore", str(file), "--into", f"{database.dbname}_never")
+        assert (result.exit_code, result.stderr.count("\n")) == (74, 1)
+        assert f"{file} {said}" in result.stderr
+        assert f"{database.dbname}_never" not in databases(database)
+
+
+def databases(config: DatabaseConfig) -> set[str]:
+    with psycopg.connect(**config.parameters()) as connection:
         known = {name for (name,) in connection.execute("SELECT datname FROM pg_database")}
-    assert database.dbname in known and f"{database.dbname}_never" not in known
+    assert config.dbname in known
+    return known
 
 
 KEPT = {"api_keys", "feed_state", "schema_migrations", "vendor_requests", "writers"} | {
@@ -437,8 +497,6 @@ def test_nothing_is_cleared_when_the_dump_fails(
 def test_without_pg_dump_the_tables_are_copied(
     filled: PostgresStore, database: DatabaseConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import gzip
-
     monkeypatch.setattr(upkeep, "program", lambda name, version=None: None)
     folder = upkeep.dump(database, tmp_path / "dumps", datetime(2026, 2, 20, tzinfo=UTC))
     with gzip.open(folder / "underlying_quotes.csv.gz", "rt") as file:
