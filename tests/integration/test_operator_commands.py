@@ -332,6 +332,16 @@ def test_without_the_right_to_make_roles_a_query_is_read_only_and_says_so(
     assert zerogex("query", "WITH x AS (DELETE FROM writers RETURNING 1) SELECT * FROM x").exit_code == 65
 
 
+def test_a_query_answers_programs_whatever_types_it_has(zerogex: Run, database: DatabaseConfig) -> None:
+    text = """SELECT interval '1 day' AS a, 'nan'::float8 AS b, 'infinity'::numeric AS c, time '09:30' AS d,
+        '10.0.0.1'::inet AS e, int4range(1, 3) AS f, ARRAY[1.5, 'nan'] AS g, gen_random_uuid() IS NULL AS h"""
+    rows = json.loads(zerogex("query", text, "-o", "json").stdout)
+    assert rows == [{"a": "P1D", "b": None, "c": None, "d": "09:30:00", "e": "10.0.0.1", "f": "[1, 3)",
+                     "g": [1.5, None], "h": False}]  # fmt: skip
+    (uuid,) = json.loads(zerogex("query", "SELECT gen_random_uuid() AS u", "-o", "json").stdout)
+    assert len(uuid["u"]) == 36
+
+
 @pytest.mark.parametrize("command", ["clear-data", "clear-options", "clear-underlying"])
 @pytest.mark.parametrize("typed", [None, "", "yes\n", "\n", "zerogex\n"])
 def test_clearing_needs_the_databases_name(

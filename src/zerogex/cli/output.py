@@ -1,7 +1,7 @@
 """Rows to people and to programs: table, json, csv, ndjson.
 
-Programs get numbers as numbers, times as ISO 8601 UTC, null for "no value".  People get New
-York time, thousands separators and a dash.
+Programs get numbers as numbers, times and durations as ISO 8601 (UTC), null for "no value" and
+for what JSON has no number for.  People get New York time, thousands separators and a dash.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import math
 import sys
 import textwrap
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -56,16 +56,45 @@ def emit(columns: Sequence[str], rows: Sequence[Sequence[Any]], output: Output, 
 
 
 def machine(value: Any) -> Any:
-    """A value as JSON has it."""
-    if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() and value.as_tuple().exponent == 0 else float(value)
+    """A value as JSON has it; null for NaN and infinities, text for what JSON has no form of."""
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float | Decimal):
+        return _finite(value)
     if isinstance(value, datetime):
         return value.isoformat().replace("+00:00", "Z")
-    if isinstance(value, date):
+    if isinstance(value, date | time):
         return value.isoformat()
+    if isinstance(value, timedelta):
+        return duration(value)
     if isinstance(value, bytes | memoryview):
         return bytes(value).decode("utf-8", "replace")
-    return value
+    if isinstance(value, list | tuple):
+        return [machine(each) for each in value]
+    if isinstance(value, dict):
+        return {str(name): machine(each) for name, each in value.items()}
+    return str(value)
+
+
+def _finite(value: float | Decimal) -> float | int | None:
+    if not math.isfinite(value):
+        return None
+    if isinstance(value, Decimal):
+        whole = value == value.to_integral_value() and value.as_tuple().exponent == 0
+        value = int(value) if whole else float(value)
+    return value if isinstance(value, int) or math.isfinite(value) else None
+
+
+def duration(value: timedelta) -> str:
+    """ISO 8601: P1DT2H30M; a negative one has its sign before all of it."""
+    sign, size = ("-", -value) if value < timedelta(0) else ("", value)
+    minutes, seconds = divmod(size.seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    fraction = f".{size.microseconds:06d}".rstrip("0") if size.microseconds else ""
+    second = f"{seconds}{fraction}S" if seconds or fraction else ""
+    clock = "".join(f"{number}{unit}" for number, unit in ((hours, "H"), (minutes, "M")) if number) + second
+    days = f"{size.days}D" if size.days else ""
+    return f"{sign}P{days}{'T' + clock if clock else ''}" if days or clock else "PT0S"
 
 
 def spreadsheet(value: Any) -> Any:
@@ -102,6 +131,8 @@ def number(value: float) -> str:
     size = abs(value)
     if math.isnan(size):
         return "-"
+    if math.isinf(size):
+        return "infinity" if value > 0 else "-infinity"
     for limit, suffix in ((1e12, "tn"), (1e9, "bn"), (1e6, "mn")):
         if size >= limit:
             return f"{value / limit:,.3f} {suffix}"

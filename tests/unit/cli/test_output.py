@@ -3,8 +3,11 @@
 import csv
 import io
 import json
-from datetime import UTC, date, datetime
+import math
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from ipaddress import ip_address
+from uuid import UUID
 
 import pytest
 
@@ -125,3 +128,32 @@ def test_values_for_programs_stay_numbers() -> None:
     assert machine(date(2026, 11, 20)) == "2026-11-20"
     assert human(True) == "yes"
     assert human(1234567) == "1,234,567"
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        (timedelta(days=1), "P1D"),
+        (timedelta(hours=2, minutes=30), "PT2H30M"),
+        (-timedelta(days=1, seconds=4, microseconds=500_000), "-P1DT4.5S"),
+        (timedelta(0), "PT0S"),
+        (time(9, 30), "09:30:00"),
+        (UUID(int=1), "00000000-0000-0000-0000-000000000001"),
+        (math.nan, None),
+        (-math.inf, None),
+        (Decimal("NaN"), None),
+        (Decimal("-Infinity"), None),
+        (Decimal("1e400"), None),
+        ([Decimal("1.5"), math.nan, {"at": date(2026, 1, 2)}], [1.5, None, {"at": "2026-01-02"}]),
+        (ip_address("10.0.0.1"), "10.0.0.1"),
+    ],
+)
+def test_programs_get_a_whole_document_whatever_is_in_it(value: object, written: object, capsys) -> None:
+    for form in (Output.JSON, Output.NDJSON):
+        document = json.loads(printed(form, capsys, rows=[(value,)], columns=("x",)))
+        assert (document[0] if form is Output.JSON else document)["x"] == written
+    printed(Output.TABLE, capsys, rows=[(value,)], columns=("x",))
+
+
+def test_people_read_infinity_without_a_unit() -> None:
+    assert [number(value) for value in (math.inf, -math.inf, math.nan)] == ["infinity", "-infinity", "-"]
