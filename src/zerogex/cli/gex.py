@@ -51,7 +51,8 @@ def rate_of(text: str) -> float:
         raise typer.BadParameter(f"{text!r} is no rate; write 0.0535 or 5.35%")
     value = float(match[1]) / (100.0 if match[2] else 1.0)
     if abs(value) >= _HIGHEST_RATE:
-        raise typer.BadParameter(f"{text!r} is {100 * value:.0f} % a year; for {text} percent write {text}%")
+        advice = "expected less than 100 %, such as 5.35%" if match[2] else f"for {text} percent write {text}%"
+        raise typer.BadParameter(f"{text!r} is {100 * value:.0f} % a year; {advice}")
     return value
 
 

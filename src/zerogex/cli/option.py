@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
 
 from zerogex import settings as table
+from zerogex.cli.gex import rate_of
 from zerogex.cli.output import Output, emit
 
 DAYS_PER_YEAR = 365.0
+LEAST_PRICE, MOST_PRICE = 1e-6, 1e9
+LEAST_DAYS, MOST_DAYS = 1e-6, 36_500  # a tenth of a second, a hundred years
+MOST_VOLATILITY = 100.0
 COLUMNS = ("quantity", "value", "unit")
 
 
@@ -21,18 +26,46 @@ class Kind(StrEnum):
     PUT = "put"
 
 
-def _positive(value: float) -> float:
-    if not 0 < value < float("inf"):
-        raise typer.BadParameter(f"{value:g} is not a price above zero")
+def _price(value: float) -> float:
+    if not LEAST_PRICE <= value <= MOST_PRICE:
+        raise typer.BadParameter(
+            f"{value:g} is not a price above zero (from {LEAST_PRICE:g} to {MOST_PRICE:g} dollars)"
+        )
     return value
 
 
-Spot = Annotated[float, typer.Option("--spot", "-s", callback=_positive, help="Price of the underlying.")]
-Strike = Annotated[float, typer.Option("--strike", "-k", callback=_positive, help="Strike.")]
-Days = Annotated[float, typer.Option("--days", "-d", min=0, help="Calendar days to settlement; 0.5 is twelve hours.")]
+def _quote(value: float) -> float:
+    if not 0 <= value <= MOST_PRICE:
+        raise typer.BadParameter(f"{value:g} is not a price of an option (from 0 to {MOST_PRICE:g} dollars)")
+    return value
+
+
+def _ahead(value: float) -> float:
+    if value == 0:
+        raise typer.BadParameter("0 days: an option at expiry has a payoff, but no Greeks; an hour is 0.04")
+    if not LEAST_DAYS <= value <= MOST_DAYS:
+        raise typer.BadParameter(f"{value:g} is not a number of days above zero (up to {MOST_DAYS:,}, 100 years)")
+    return value
+
+
+def _volatility(value: float) -> float:
+    if not 0 <= value <= MOST_VOLATILITY:
+        raise typer.BadParameter(f"{value:g} is not a volatility from 0 to {MOST_VOLATILITY:g}; 0.20 is 20 %")
+    return value
+
+
+Spot = Annotated[float, typer.Option("--spot", "-s", callback=_price, help="Price of the underlying.")]
+Strike = Annotated[float, typer.Option("--strike", "-k", callback=_price, help="Strike.")]
+Days = Annotated[
+    float, typer.Option("--days", "-d", callback=_ahead, help="Calendar days to settlement; 0.5 is twelve hours.")
+]
 KindOption = Annotated[Kind, typer.Option("--kind", help="call or put.")]
-Rate = Annotated[float | None, typer.Option("--rate", help="Continuous, per year; else RISK_FREE_RATE.")]
-Dividend = Annotated[float | None, typer.Option("--dividend", help="Continuous, per year; else DIVIDEND_YIELD.")]
+Rate = Annotated[
+    float | None, typer.Option("--rate", parser=rate_of, metavar="RATE", help="0.05 or 5%; else RISK_FREE_RATE.")
+]
+Dividend = Annotated[
+    float | None, typer.Option("--dividend", parser=rate_of, metavar="YIELD", help="0.01 or 1%; else DIVIDEND_YIELD.")
+]
 Form = Annotated[Output, typer.Option("-o", "--output", help="table, json, csv or ndjson.")]
 
 
@@ -40,7 +73,9 @@ def greeks(
     spot: Spot = 450.0,
     strike: Strike = 455.0,
     days: Days = 30.0,
-    vol: Annotated[float, typer.Option("--vol", "-v", min=0, help="Implied volatility: 0.20 is 20 %.")] = 0.20,
+    vol: Annotated[
+        float, typer.Option("--vol", "-v", callback=_volatility, help="Implied volatility: 0.20 is 20 %.")
+    ] = 0.20,
     kind: KindOption = Kind.CALL,
     rate: Rate = None,
     dividend: Dividend = None,
@@ -48,23 +83,29 @@ def greeks(
 ) -> None:
     """Price and Greeks of one option, by Black-Scholes-Merton."""
     settings = table.load().settings
-    rows = greek_rows(
-        spot,
-        strike,
-        days / DAYS_PER_YEAR,
-        settings.risk_free_rate if rate is None else rate,
-        settings.dividend_yield if dividend is None else dividend,
-        vol,
-        is_call=kind is Kind.CALL,
+    r = settings.risk_free_rate if rate is None else rate
+    q = settings.dividend_yield if dividend is None else dividend
+    rows = greek_rows(spot, strike, days / DAYS_PER_YEAR, r, q, vol, is_call=kind is Kind.CALL)
+    if not all(math.isfinite(value) for _, value, _ in rows):
+        raise typer.BadParameter(
+            "these together have no finite Greeks: at a volatility (or time) near zero there is none at the money"
+        )
+    _emit(rows, output, f"{_inputs(kind, spot, strike, days, r, q)}, volatility {100 * vol:g} %")
+
+
+def _inputs(kind: Kind, spot: float, strike: float, days: float, rate: float, dividend: float) -> str:
+    """What was computed from, given or not."""
+    return (
+        f"{kind.value.capitalize()}: spot {spot:,.12g}, strike {strike:,.12g}, days {days:,.12g}, "
+        f"rate {100 * rate:g} %, dividend {100 * dividend:g} %"
     )
-    _emit(rows, output)
 
 
-def _emit(rows: list[tuple[str, Any, str]], output: Output) -> None:
+def _emit(rows: list[tuple[str, Any, str]], output: Output, title: str) -> None:
     """Unlike quantities: each to six decimals, not to those of its neighbours."""
     if output is Output.TABLE:
         rows = [(name, f"{value:>13,.6f}" if isinstance(value, float) else value, unit) for name, value, unit in rows]
-    emit(COLUMNS, rows, output)
+    emit(COLUMNS, rows, output, title=title)
 
 
 def greek_rows(
@@ -89,7 +130,7 @@ def greek_rows(
 
 
 def iv(
-    price: Annotated[float, typer.Option("--price", "-p", min=0, help="Price of the option.")] = 10.0,
+    price: Annotated[float, typer.Option("--price", "-p", callback=_quote, help="Price of the option.")] = 10.0,
     spot: Spot = 450.0,
     strike: Strike = 455.0,
     days: Days = 30.0,
@@ -118,6 +159,6 @@ def iv(
     ]
     if found:
         rows += greek_rows(spot, strike, years, r, q, float(solved.iv), is_call=is_call)
-    _emit(rows, output)
+    _emit(rows, output, f"{_inputs(kind, spot, strike, days, r, q)}, price {price:,.12g}")
     if not found:
         raise typer.Exit(1)
