@@ -2,6 +2,7 @@
 
     ZerogexError
     ├── SettingsError            which setting, what it was, what it may be        78
+    │   └── WrongUsage           words of a command that mean nothing here          2
     ├── ChainFileError           a file that is not an option chain, or is cut off 65
     ├── ProviderError            vendor and request in every message               69
     │   ├── NotAuthorized        credentials refused: only the operator can mend   77
@@ -35,6 +36,12 @@ class SettingsError(ZerogexError):
     """One or more settings are wrong; the message names all of them."""
 
     exit_code = 78
+
+
+class WrongUsage(SettingsError):
+    """What was asked for is not there, or not understood; the message names what came."""
+
+    exit_code = 2
 
 
 class ChainFileError(ZerogexError):

@@ -15,6 +15,7 @@ from served import Served, serving, until
 from zerogex import app
 from zerogex.alerts.words import parse_rule
 from zerogex.domain.alert import Alert, AlertRule, Side, Standing
+from zerogex.domain.bar import MinuteBar
 from zerogex.errors import SettingsError
 from zerogex.ports import ApiKey
 from zerogex.serving.keys import digest, new_key
@@ -52,16 +53,37 @@ def test_a_rule_is_made_listed_and_removed(zerogex: Run, store: PostgresStore) -
     assert zerogex("alerts", "remove", row["rule"]).exit_code == 0
     again = zerogex("alerts", "remove", row["rule"])
     assert (again.exit_code, again.stderr) == (
-        78, f"zerogex: there is no rule '{row['rule']}'; `zerogex alerts list` shows them all\n",
+        2, f"zerogex: there is no rule '{row['rule']}'; `zerogex alerts list` shows them all\n",
     )  # fmt: skip
 
 
 def test_a_wrong_rule_is_one_sentence_and_leaves_nothing(zerogex: Run, store: PostgresStore) -> None:
     wrong = zerogex("alerts", "add", "SPY", "spott", "above", "3")
-    assert wrong.exit_code == 78
+    assert wrong.exit_code == 2
     assert wrong.stderr.count("\n") == 1
     assert "did you mean spot?" in wrong.stderr
     assert store.alerts.rules() == []
+
+
+def test_a_rule_is_made_once_and_one_of_nothing_stored_says_that_it_sleeps(zerogex: Run, store: PostgresStore) -> None:
+    words = ("SPY", "spot", "crosses", "gamma_flip")
+    assert "sleeps" not in zerogex("alerts", "add", *words).stderr  # SPY is followed by default
+    again = zerogex("alerts", "add", *words)
+    assert (again.exit_code, again.stderr) == (
+        2, "zerogex: rule 1 is SPY spot crosses gamma_flip already, with this band and cooldown\n",
+    )  # fmt: skip
+    assert zerogex("alerts", "add", *words, "--cooldown", "15m").exit_code == 0
+    store.write_bars([MinuteBar("SPY", NOON, 500.0, 500.0, 500.0, 500.0, 1, 1)])
+    made = zerogex("alerts", "add", "SPYY", "spot", "above", "3")
+    assert made.exit_code == 0
+    assert "nothing of SPYY is stored yet (there is SPY); the rule sleeps until it is followed" in made.stderr
+    listed = zerogex("alerts", "list")
+    assert [word for word in listed.stdout.split() if word in ("asleep", "unseen")] == ["unseen", "unseen", "asleep"]
+    assert "asleep: nothing of SPYY is stored (there is SPY)" in listed.stderr
+    assert max(map(len, listed.output.splitlines())) <= 80
+    log = zerogex("alerts", "log", "-s", "xyz")
+    assert (log.exit_code, "nothing of XYZ is stored; there is SPY" in log.stderr) == (1, True)
+    assert zerogex("keys", "revoke", "nobody").exit_code == 2
 
 
 def test_what_is_empty_says_what_to_do(zerogex: Run, store: PostgresStore) -> None:

@@ -8,30 +8,31 @@ from difflib import get_close_matches
 
 from zerogex.alerts.fields import DEFAULT_BANDS, FIELDS
 from zerogex.domain.alert import AlertRule, Band, Direction
-from zerogex.errors import SettingsError
+from zerogex.errors import WrongUsage
 
 EXAMPLE = "SPY spot crosses gamma_flip"
 _UNDERLYING = re.compile(r"[A-Z][A-Z0-9.]{0,9}")
 _FACTORS = {"": 1.0, "K": 1e3, "M": 1e6, "B": 1e9, "BN": 1e9}
 _NUMBER = re.compile(r"([+-]?(?:\d[\d_,]*\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*(k|m|bn?|)", re.IGNORECASE)
 _TIME = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|)")
+_LARGEST = 1e15  # dollars; more is a slip of the hand
 _SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 def parse_rule(text: str, rule_id: str, *, band: str | None = None, cooldown: str = "5m") -> AlertRule:
     """A rule from its words.
 
-    Raises SettingsError naming the word that is not understood, what was expected, and an example.
+    Raises WrongUsage naming the word that is not understood, what was expected, and an example.
     """
     words = text.split()
     if len(words) != 4:
-        raise SettingsError(
+        raise WrongUsage(
             f"{text!r} is not a rule; expected UNDERLYING FIELD above|below|crosses NUMBER-OR-FIELD "
             f"(example: {EXAMPLE!r})"
         )
     underlying, name, direction, limit = words
     if not _UNDERLYING.fullmatch(underlying.upper()):
-        raise SettingsError(f"{underlying!r} is not a symbol (example: {EXAMPLE!r})")
+        raise WrongUsage(f"{underlying!r} is not a symbol (example: {EXAMPLE!r})")
     field = FIELDS[_known(name, tuple(FIELDS), "a field")]
     way = Direction(_known(direction, ("above", "below", "crosses"), "a direction"))
     threshold = _threshold(limit, field.name)
@@ -55,36 +56,42 @@ def trouble_rules(underlyings: Sequence[str]) -> list[AlertRule]:
 
 
 def parse_band(text: str) -> Band:
-    """`0.5` (in the field's unit) or `0.05%`; raises SettingsError."""
+    """`0.5` (in the field's unit) or `0.05%`; raises WrongUsage."""
     percent = text.strip().endswith("%")
     try:
         amount = _number(text.strip().removesuffix("%"))
     except ValueError:
         amount = -1.0
-    if not 0 <= amount < 1e15 or (percent and amount > 50):
-        raise SettingsError(f"band is {text!r}; expected a number such as 0.5, or up to 50 percent such as 0.05%")
+    if not 0 <= amount < _LARGEST or (percent and amount > 50):
+        raise WrongUsage(f"band is {text!r}; expected a number such as 0.5, or up to 50 percent such as 0.05%")
     return Band(amount, percent)
 
 
 def parse_seconds(text: str) -> float:
-    """`90`, `90s`, `15m` or `2h` in seconds; raises SettingsError."""
+    """`90`, `90s`, `15m` or `2h` in seconds; raises WrongUsage."""
     match = _TIME.fullmatch(text.strip().lower())
     seconds = float(match[1]) * _SECONDS[match[2]] if match else -1.0
     if not 0 <= seconds <= 86400:
-        raise SettingsError(f"cooldown is {text!r}; expected a time up to a day such as 30s, 15m or 2h")
+        raise WrongUsage(f"cooldown is {text!r}; expected a time up to a day such as 30s, 15m or 2h")
     return seconds
 
 
 def _threshold(text: str, field: str) -> float | str:
     try:
-        return _number(text)
+        value = _number(text)
     except ValueError:
-        pass
+        return _other_field(text, field)
+    if not abs(value) <= _LARGEST:
+        raise WrongUsage(f"{text!r} is larger than {field} can be; expected up to {_LARGEST:g} either way")
+    return value
+
+
+def _other_field(text: str, field: str) -> str:
     name = _known(text, tuple(FIELDS), "a number or a field")
     if name == field:
-        raise SettingsError(f"a rule cannot compare {field} with itself (example: {EXAMPLE!r})")
+        raise WrongUsage(f"a rule cannot compare {field} with itself (example: {EXAMPLE!r})")
     if FIELDS[name].unit is not FIELDS[field].unit:
-        raise SettingsError(
+        raise WrongUsage(
             f"{field} is in {FIELDS[field].unit.value}, {name} in {FIELDS[name].unit.value}: they cannot be compared"
         )
     return name
@@ -104,4 +111,4 @@ def _known(word: str, known: tuple[str, ...], what: str) -> str:
         return found
     close = get_close_matches(found, known, n=1)
     meant = f" (did you mean {close[0]}?)" if close else ""
-    raise SettingsError(f"{word!r} is not {what}{meant}; expected {', '.join(known)} (example: {EXAMPLE!r})")
+    raise WrongUsage(f"{word!r} is not {what}{meant}; expected {', '.join(known)} (example: {EXAMPLE!r})")

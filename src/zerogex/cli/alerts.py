@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +12,7 @@ import typer
 from zerogex import app as wiring
 from zerogex import settings
 from zerogex.cli.output import Output, emit
-from zerogex.errors import ChannelError, SettingsError
+from zerogex.errors import ChannelError, SettingsError, WrongUsage
 
 if TYPE_CHECKING:
     from zerogex.domain.alert import Alert, AlertRule, Standing
@@ -42,8 +43,16 @@ def add(
     rule = parse_rule(" ".join(words), "", band=band, cooldown=cooldown)
     loaded = settings.load()
     with wiring.open_store(loaded, migrate=True) as store:
+        _refuse_a_second(rule, store.alerts.rules())
         rule_id = store.alerts.add_rule(rule)
+        known = store.underlyings()
     typer.echo(f"zerogex: rule {rule_id}: {spelled(rule)}, band {rule.band}, at most every {cooldown}", err=True)
+    if rule.underlying not in (*known, *loaded.settings.underlyings):
+        typer.echo(
+            f"zerogex: nothing of {rule.underlying} is stored yet{_there_is(known)}; "
+            "the rule sleeps until it is followed",
+            err=True,
+        )
     if not wiring.alert_channels(loaded.settings):
         typer.echo(
             "zerogex: no channel is set, so its alerts are only listed; set ALERT_NTFY_URL or ALERT_WEBHOOK_URL",
@@ -51,12 +60,36 @@ def add(
         )
 
 
+def _refuse_a_second(rule: AlertRule, rules: Sequence[AlertRule]) -> None:
+    from dataclasses import replace
+
+    from zerogex.alerts.words import spelled
+
+    for other in rules:
+        if replace(other, rule_id=rule.rule_id, created_at=rule.created_at) == rule:
+            raise WrongUsage(f"rule {other.rule_id} is {spelled(rule)} already, with this band and cooldown")
+
+
+def _there_is(known: Sequence[str]) -> str:
+    return f" (there is {', '.join(known)})" if known else ""
+
+
 @app.command("list")
 def list_rules(output: As = Output.TABLE) -> None:
     """Every rule, and where it stands."""
     with wiring.open_store(settings.load()) as store:
-        rules, standings = store.alerts.rules(), store.alerts.standings()
-    emit(RULES, [_row(rule, standings.get(rule.rule_id)) for rule in rules], output)
+        rules, standings, known = store.alerts.rules(), store.alerts.standings(), store.underlyings()
+    asleep = dict.fromkeys(rule.underlying for rule in rules if rule.underlying not in known)
+    rows = [_row(rule, standings.get(rule.rule_id)) for rule in rules]
+    if output is Output.TABLE:  # programs get null for "no value"
+        rows = [
+            (*row[:4], "asleep" if rule.underlying in asleep else row[4] or "unseen", *row[5:])
+            for rule, row in zip(rules, rows, strict=True)
+        ]
+    emit(RULES, rows, output)
+    if asleep:
+        names = ", ".join(asleep)
+        typer.echo(f"zerogex: asleep: nothing of {names} is stored{_there_is(known)}", err=True)
     if not rules:
         typer.echo("zerogex: no rules yet; make one with `zerogex alerts add SPY spot crosses gamma_flip`", err=True)
 
@@ -68,7 +101,7 @@ def remove(
     """Forget a rule; what it told stays."""
     with wiring.open_store(settings.load()) as store:
         if not store.alerts.remove_rule(rule_id):
-            raise SettingsError(f"there is no rule {rule_id[:40]!r}; `zerogex alerts list` shows them all")
+            raise WrongUsage(f"there is no rule {rule_id[:40]!r}; `zerogex alerts list` shows them all")
     typer.echo(f"zerogex: rule {rule_id} is removed", err=True)
 
 
@@ -81,7 +114,11 @@ def log(
     """What was told, newest first, and whether it arrived."""
     with wiring.open_store(settings.load()) as store:
         told = store.alerts.log(limit, symbol.upper() if symbol else None)
+        known = store.underlyings()
     emit(LOG, [tuple({**row, "delivered": _delivered(row)}[name] for name in LOG) for row in told], output)
+    if symbol and not told and known and symbol.upper() not in known:
+        typer.echo(f"zerogex: nothing of {symbol.upper()} is stored; there is {', '.join(known)}", err=True)
+        raise typer.Exit(1)
     if not told:
         typer.echo("zerogex: no alerts yet; `zerogex alerts list` shows what is watched", err=True)
 

@@ -10,7 +10,7 @@ import typer
 from zerogex import app as wiring
 from zerogex import settings
 from zerogex.cli.output import Output, emit
-from zerogex.errors import SettingsError
+from zerogex.errors import WrongUsage
 
 if TYPE_CHECKING:
     from zerogex.ports import ApiKey, KeyStore
@@ -120,5 +120,5 @@ def _row(key: ApiKey) -> tuple[Any, ...]:
             key.expires_at, key.last_used_at)  # fmt: skip
 
 
-def _not_in_force(key_id: str) -> SettingsError:
-    return SettingsError(f"there is no key {key_id[:40]!r} in force; `zerogex keys list` shows them all")
+def _not_in_force(key_id: str) -> WrongUsage:
+    return WrongUsage(f"there is no key {key_id[:40]!r} in force; `zerogex keys list` shows them all")

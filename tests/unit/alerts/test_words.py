@@ -45,6 +45,8 @@ def test_what_is_spelled_is_read_again(text: str) -> None:
         ("SPY spot above spot", "cannot compare spot with itself"),
         ("SPY spot above net_gex", "they cannot be compared"),
         ("'; spot above 3", "is not a symbol"),
+        ("SPY net_gex below 1e400", "'1e400' is larger than net_gex can be"),
+        ("SPY net_gex below -1e300bn", "'-1e300bn' is larger than net_gex can be; expected up to 1e+15"),
     ],
 )
 def test_what_is_no_rule_is_said_in_one_sentence(text: str, said: str) -> None:
@@ -52,6 +54,7 @@ def test_what_is_no_rule_is_said_in_one_sentence(text: str, said: str) -> None:
         parse_rule(text, "1")
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
+    assert caught.value.exit_code == 2
 
 
 def test_bands_and_times() -> None:
