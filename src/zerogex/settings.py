@@ -23,18 +23,10 @@ from zerogex import env_lines
 from zerogex.domain.exposure import DealerModel
 from zerogex.domain.iv import IvSource
 from zerogex.errors import SettingsError
+from zerogex.expected import expected
 
 LIVE_API, SANDBOX_API = "https://api.tradestation.com", "https://sim-api.tradestation.com"
 _FRAMEWORK = {"ge", "gt", "le", "lt", "max_length"}
-_EXPECTED = {  # pydantic's kinds of error in an operator's words
-    "int_parsing": "a whole number",
-    "float_parsing": "a number",
-    "bool_parsing": "true or false",
-    "greater_than_equal": "at least {ge}",
-    "greater_than": "more than {gt}",
-    "less_than_equal": "at most {le}",
-    "enum": "{expected}",
-}
 
 
 class PasswordProvider(StrEnum):
@@ -406,11 +398,7 @@ def _sentences(error: ValidationError) -> list[str]:
     for problem in error.errors():
         name = str(problem["loc"][0])
         came = "(hidden)" if is_secret(name) else repr(str(problem["input"]))
-        wanted = _EXPECTED.get(problem["type"], problem["msg"]).format_map(
-            {key: f"{value:g}" if isinstance(value, float) else value for key, value in problem.get("ctx", {}).items()}
-        )
-        wanted = wanted.removeprefix("Value error, ").removeprefix("Input should be ").removeprefix("expected ")
-        lines.append(f"{name.upper()} is {came}; expected {wanted} (example: {example(name)})")
+        lines.append(f"{name.upper()} is {came}; expected {expected(problem)} (example: {example(name)})")
     return lines
 
 

@@ -32,11 +32,13 @@ from zerogex.cli import (
     show,
     stream,
     up,
+    usage,
 )
 from zerogex.errors import ZerogexError
 
 app = typer.Typer(
     name="zerogex",
+    cls=usage.Commands,
     help="Where option dealers stand, and what their hedging will do to the price.",
     no_args_is_help=True,
     add_completion=False,

@@ -35,9 +35,15 @@ class Probe(StrEnum):
     DEPTH = "depth"
 
 
+def _symbol(value: str) -> str:
+    if not value.strip() or not value.isprintable():
+        raise typer.BadParameter(f"{value!r} is not a symbol; expected one such as SPY")
+    return value.strip().upper()
+
+
 def probe(
     name: Annotated[Probe | None, typer.Argument(help="Which probe; left out: all of them.")] = None,
-    symbol: Annotated[str, typer.Option("--symbol", "-s", help="What to ask about.")] = "SPY",
+    symbol: Annotated[str, typer.Option("--symbol", "-s", callback=_symbol, help="What to ask about.")] = "SPY",
     bars_back: Annotated[
         int, typer.Option("--bars-back", min=1, max=2000, help="How many bars, messages or levels.")
     ] = 10,
@@ -49,10 +55,10 @@ def probe(
     if debug:
         logging.getLogger("httpx2").setLevel(logging.INFO)  # a line a request
     if name is not None:
-        run_until_stopped(_one(loaded, name, symbol.upper(), bars_back, output))
+        run_until_stopped(_one(loaded, name, symbol, bars_back, output))
         return
     failed: list[str] = []
-    run_until_stopped(_all(loaded, symbol.upper(), bars_back, output, failed))
+    run_until_stopped(_all(loaded, symbol, bars_back, output, failed))
     if failed:
         raise typer.Exit(1)
 
