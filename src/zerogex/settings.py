@@ -7,7 +7,9 @@ from `app.py`.  `zerogex config` shows the result with the origin of each value.
 
 from __future__ import annotations
 
+import math
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -26,6 +28,7 @@ from zerogex.errors import SettingsError
 from zerogex.expected import expected
 
 LIVE_API, SANDBOX_API = "https://api.tradestation.com", "https://sim-api.tradestation.com"
+_SYMBOL = re.compile(r"[A-Za-z0-9$^/][A-Za-z0-9$.\-/^]{0,31}")
 _FRAMEWORK = {"ge", "gt", "le", "lt", "max_length"}
 
 
@@ -82,7 +85,9 @@ AG, FL, AL, PL = "Aggregation", "Features and logs", "Alerts", "Platform"
 class Settings(BaseSettings):
     """The effective settings; immutable.  Field names are the environment's, in lower case."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True, use_enum_values=False)
+    model_config = SettingsConfigDict(
+        frozen=True, extra="ignore", env_ignore_empty=True, use_enum_values=False, allow_inf_nan=False
+    )
 
     tradestation_client_id: SecretStr | None = setting(None, TS, "API key of your application.", example="abc123")
     tradestation_client_secret: SecretStr | None = setting(None, TS, "Its secret.", example="xyz789")
@@ -232,7 +237,7 @@ class Settings(BaseSettings):
     @classmethod
     def _dollars_or_percent(cls, value: str) -> str:
         try:
-            positive = float(value.strip().removesuffix("%")) > 0
+            positive = 0 < float(value.strip().removesuffix("%")) < math.inf
         except ValueError:
             positive = False
         if not positive:
@@ -249,8 +254,16 @@ class Settings(BaseSettings):
     @field_validator("stream_underlying", "analytics_underlying")
     @classmethod
     def _symbols(cls, value: str | None) -> str | None:
-        if value is not None and not _words(value):
-            raise ValueError("expected one symbol or several separated by commas")
+        words = _words(value or "")
+        if value is not None and (not words or not all(map(_SYMBOL.fullmatch, words))):
+            raise ValueError("expected symbols separated by commas: letters, digits and $ . - / ^")
+        return value
+
+    @field_validator("tradestation_api_url", "tradestation_auth_url")
+    @classmethod
+    def _host_address(cls, value: str | None) -> str | None:
+        if value is not None and not _is_web_address(value):
+            raise ValueError("expected the address of a web server, with http:// or https://")
         return value
 
     @field_validator("alert_ntfy_url", "alert_webhook_url")
@@ -259,18 +272,7 @@ class Settings(BaseSettings):
         if value is None:
             return value
         parts = urlsplit(value.get_secret_value())
-        try:
-            wrong_port = parts.port == 0
-        except ValueError:  # no number, or above 65535
-            wrong_port = True
-        if (
-            wrong_port
-            or not value.get_secret_value().isprintable()
-            or parts.scheme not in ("https", "http")
-            or not parts.hostname
-            or parts.username
-            or parts.password
-        ):
+        if not _is_web_address(value.get_secret_value()) or parts.username or parts.password:
             raise ValueError("expected the address of a web server, without a user in it")
         if info.field_name == "alert_ntfy_url" and parts.path in ("", "/"):
             raise ValueError("expected the address of a topic, not only of a server")
@@ -317,6 +319,15 @@ class Settings(BaseSettings):
     def iv_sources(self) -> tuple[IvSource, ...]:
         """IV_PRIORITY as codes."""
         return tuple(IvSource[word.upper()] for word in _words(self.iv_priority))
+
+
+def _is_web_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        reachable = bool(parts.hostname) and parts.port != 0
+    except ValueError:  # no host, or no port up to 65535
+        return False
+    return reachable and parts.scheme in ("https", "http") and text.isprintable()
 
 
 def _words(text: str) -> list[str]:

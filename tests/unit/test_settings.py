@@ -157,3 +157,39 @@ def test_a_misspelt_name_gets_a_suggestion(clean: Path) -> None:
 def test_naming_any_part_of_a_database_configures_one(clean: Path, name: str) -> None:
     clean.write_text(table.example(name.lower()))
     assert table.load().has_database
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("STREAM_UNDERLYING=SPY;QQQ", "STREAM_UNDERLYING is 'SPY;QQQ'; expected symbols separated by commas"),
+        ("STREAM_UNDERLYING=SPY QQQ", "STREAM_UNDERLYING is 'SPY QQQ'; expected symbols separated by commas"),
+        ("ANALYTICS_UNDERLYING=,", "ANALYTICS_UNDERLYING is ','; expected symbols"),
+        ("RISK_FREE_RATE=nan", "RISK_FREE_RATE is 'nan'; expected a finite number"),
+        ("PRICE_MOVE_THRESHOLD=inf", "PRICE_MOVE_THRESHOLD is 'inf'; expected a finite number"),
+        ("STREAM_STRIKE_DISTANCE=1e400", "STREAM_STRIKE_DISTANCE is '1e400'; expected dollars such as 20"),
+        ("STREAM_STRIKE_DISTANCE=inf%", "STREAM_STRIKE_DISTANCE is 'inf%'; expected dollars such as 20"),
+        ("TRADESTATION_API_URL=foo", "TRADESTATION_API_URL is 'foo'; expected the address of a web server, with http"),
+        ("TRADESTATION_API_URL=https://x:99999", "TRADESTATION_API_URL is 'https://x:99999'; expected the address"),
+        ("TRADESTATION_API_URL=http://[x", "TRADESTATION_API_URL is 'http://[x'; expected the address"),
+    ],
+)
+def test_what_would_fail_later_is_refused_at_the_start(clean: Path, text: str, said: str) -> None:
+    clean.write_text(text)
+    with pytest.raises(SettingsError, match="1 setting is wrong") as caught:
+        table.load()
+    assert said in str(caught.value)
+
+
+def test_every_number_must_be_finite(clean: Path) -> None:
+    numbers = [name for name, field in table.Settings.model_fields.items() if field.annotation is float]
+    for value in ("nan", "inf", "-inf"):
+        clean.write_text("".join(f"{name.upper()}={value}\n" for name in numbers))
+        with pytest.raises(SettingsError) as caught:
+            table.load()
+        assert all(f"  {name.upper()} is '{value}'; expected a finite number" in str(caught.value) for name in numbers)
+
+
+def test_symbols_may_have_the_marks_of_indexes_classes_and_futures(clean: Path) -> None:
+    clean.write_text("STREAM_UNDERLYING=$SPX.X, BRK.B,BF-B,/ES,^VIX,brk/b\n")
+    assert table.load().settings.underlyings == ("$SPX.X", "BRK.B", "BF-B", "/ES", "^VIX", "BRK/B")
