@@ -56,15 +56,19 @@ def _title(console: Console, analysis: Analysis, source: str) -> None:
 
 def _headline(console: Console, analysis: Analysis) -> None:
     totals = analysis.totals
+
+    def known(value: float) -> str:
+        return signed(exposure(analysis, value))
+
     rows: list[tuple[str, str, str]] = [
-        ("Net GEX", signed(totals.net_gex), "$ of delta per +1 %"),
-        ("  calls / puts", f"{signed(totals.call_gex)} / {signed(totals.put_gex)}", ""),
-        ("  per $1", signed(totals.gex_shares_per_dollar), "shares per $1"),
-        ("  by volume", signed(totals.volume_gex), "$ per +1 %, on today's volume"),
-        ("Delta exposure", signed(totals.dex), "$"),
-        ("Vanna exposure", signed(totals.vanna_exposure), "$ of delta per +1 volatility point"),
-        ("Charm exposure", signed(totals.charm_exposure), "$ of delta per calendar day"),
-        ("Vega exposure", signed(totals.vega_exposure), "$ per +1 volatility point"),
+        ("Net GEX", known(totals.net_gex), "$ of delta per +1 %"),
+        ("  calls / puts", f"{known(totals.call_gex)} / {known(totals.put_gex)}", ""),
+        ("  per $1", known(totals.gex_shares_per_dollar), "shares per $1"),
+        ("  by volume", known(totals.volume_gex), "$ per +1 %, on today's volume"),
+        ("Delta exposure", known(totals.dex), "$"),
+        ("Vanna exposure", known(totals.vanna_exposure), "$ of delta per +1 volatility point"),
+        ("Charm exposure", known(totals.charm_exposure), "$ of delta per calendar day"),
+        ("Vega exposure", known(totals.vega_exposure), "$ per +1 volatility point"),
         ("Put/call ratio", f"{ratio(analysis.put_call_ratio_oi)} / {ratio(analysis.put_call_ratio_volume)}",
          "by open interest / by volume"),
     ]  # fmt: skip
@@ -218,6 +222,11 @@ def signed(value: float | None) -> str:
     if value is None or not math.isfinite(value):
         return "-"
     return f"+{number(value)}" if value > 0 else number(value)
+
+
+def exposure(analysis: Analysis, value: float) -> float | None:
+    """A sum, None where no contract was left to sum: nought would be a claim."""
+    return value if analysis.coverage.live else None
 
 
 def count(value: float) -> str:

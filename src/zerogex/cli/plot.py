@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zerogex.cli.gex_report import ASSUMED, price, signed
+from zerogex.cli.gex_report import ASSUMED, exposure, price, signed
 from zerogex.domain.calendar import NEW_YORK
 from zerogex.domain.chain import Floats
 from zerogex.domain.exposure import Analysis
@@ -190,7 +190,7 @@ def _titles(figure: Figure, analysis: Analysis) -> None:
     flip = f"flip {price(analysis.flip.price)}" if analysis.flip.price else f"no flip ({status})"
     figure.suptitle(
         f"{analysis.underlying} {price(analysis.spot)} · {when:%a %Y-%m-%d %H:%M} ET{marks}\n"
-        f"net GEX {signed(analysis.totals.net_gex)} $ per +1 % · {flip}",
+        f"net GEX {signed(exposure(analysis, analysis.totals.net_gex))} $ per +1 % · {flip}",
         fontsize=14, fontweight="bold",
     )  # fmt: skip
     rate = "" if analysis.rate is None else f", rate {100 * analysis.rate:g} %"

@@ -70,7 +70,13 @@ def _chain(router: APIRouter, board: Board, analyses: Analyses) -> None:
         rows = chain_views.chain_rows(chain_views.selected(answered))
         rows, following = page(rows, _CHAIN_KEY, limit, cursor)
         body = chain_views.quotes(answered, rows) | {"next_cursor": following}
-        return respond(request, body, f"{answered.version}-{limit}-{cursor or ''}", form, lambda: rows)
+        return respond(
+            request,
+            body,
+            f"{answered.version}-{limit}-{cursor or ''}",
+            form,
+            lambda: chain_views.self_contained(body, rows),
+        )
 
 
 def check_licence(caller: Caller, switched_on: bool) -> None:

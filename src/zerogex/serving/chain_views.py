@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -127,6 +128,12 @@ def selected(answered: Answered) -> OptionChain:
 def quotes(answered: Answered, rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Some contracts under the common head."""
     return _head(answered) | {"chain": rows}
+
+
+def self_contained(body: Mapping[str, Any], rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows that carry of their head what a reader of the file needs: CSV and NDJSON have no other place for it."""
+    said = {name: body[name] for name in ("underlying", "spot", "data_timestamp", "simulated")}
+    return [row | said for row in rows]
 
 
 def _head(answered: Answered) -> dict[str, Any]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Rows = Sequence[Mapping[str, Any]]
 HEADERS = ("underlying", "data_timestamp", "computed_at", "age_seconds", "session", "state", "coverage", "simulated",
-           "as_of", "next_cursor")  # fmt: skip
+           "spot", "as_of", "next_cursor")  # fmt: skip
 
 
 class Format(StrEnum):

@@ -65,9 +65,10 @@ def assemble(said: Said, name: str, as_of: datetime, spot: float) -> OptionChain
         iv_status=np.full(count, IvStatus.NOT_TRIED, np.int8),
         forward=np.full(count, np.nan),
         rate=np.full(count, np.nan),
-        event_time=np.full(count, stamp),
+        event_time=_event_times(rows, stamp),
         received_time=np.full(count, stamp),
         spot_time=said.spot_time,
+        simulated=said.simulated,
         delayed=said.delayed,
     )
 
@@ -171,6 +172,14 @@ def _numbers(rows: pl.DataFrame, column: str) -> Floats:
     if column in QUOTES:
         values = np.where(values >= 0, values, np.nan)
     return np.where(values > 0, values, np.nan) if column == "last" else values
+
+
+def _event_times(rows: pl.DataFrame, stamp: float) -> Floats:
+    """When each contract spoke last, seconds since the epoch; the chain's own instant where the file does not say."""
+    if "event_time" not in rows.columns:
+        return np.full(len(rows), stamp)
+    seconds = rows["event_time"].dt.epoch("us").cast(pl.Float64).fill_null(np.nan).to_numpy() / 1e6
+    return np.where(seconds <= stamp, seconds, stamp)
 
 
 def _counts(rows: pl.DataFrame, column: str) -> Ints:

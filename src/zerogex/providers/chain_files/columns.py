@@ -39,6 +39,10 @@ _NAMES = {
     "fetchedutc fetchedatutc fetchedat",
     "session": "session sessiondate quotedate date tradedate tradingdate quotereaddate",
     "last_trade": "lasttradetime lasttradedate tradetime",
+    "event_time": "eventtime",
+    "simulated": "simulated",
+    "delayed": "delayed",
+    "iv_source": "ivsource",
 }  # fmt: skip
 COLUMN = {alias: column for column, aliases in _NAMES.items() for alias in aliases.split()}
 TEXTS = ("option", "root", "underlying", "expiration", "right", "as_of", "session", "last_trade")

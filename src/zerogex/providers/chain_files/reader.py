@@ -17,8 +17,8 @@ from zerogex.providers.chain_files.estimate import parity_spot, session_of_quote
 from zerogex.providers.chain_files.page_time import end_of_quotes
 from zerogex.providers.chain_files.quote_table import is_quote_table, read_quote_table
 from zerogex.providers.chain_files.said import ChainFile, Said
-from zerogex.providers.chain_files.source import PARQUET, decode, decompress, read_bytes
-from zerogex.providers.chain_files.table import YAHOO, read_csv, read_parquet, read_table
+from zerogex.providers.chain_files.source import ARROW, PARQUET, decode, decompress, read_bytes
+from zerogex.providers.chain_files.table import YAHOO, read_arrow, read_csv, read_parquet, read_table
 from zerogex.providers.chain_files.units import to_our_units
 from zerogex.providers.chain_files.vendor_json import read_json
 
@@ -51,7 +51,11 @@ def read_chain(data: bytes, name: str, as_of: datetime | None = None) -> ChainFi
 def _read(data: bytes, name: str, as_of: datetime | None) -> Said:
     """Choose the reader by the first bytes, never by the name."""
     if data.startswith(PARQUET):
-        return read_table(read_parquet(data, name), name, as_of)
+        frame, head = read_parquet(data, name)
+        return read_table(frame, name, as_of, head)
+    if data.startswith(ARROW):
+        frame, head = read_arrow(data, name)
+        return read_table(frame, name, as_of, head)
     if data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"["):
         return read_json(data, name, as_of)
     text = decode(data, name).replace("\r\n", "\n").replace("\r", "\n")

@@ -36,5 +36,6 @@ class Said:
     as_of: datetime | None = None
     spot_time: datetime | None = None
     delayed: bool = False
+    simulated: bool = False
     picked: bool = False  # as_of is one of several instants of the file
     notes: list[str] = field(default_factory=list)

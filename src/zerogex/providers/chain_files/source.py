@@ -8,7 +8,7 @@ from pathlib import Path
 from zerogex.errors import ChainFileError
 from zerogex.providers.chain_files.said import CUT_OFF
 
-GZIP, PARQUET = b"\x1f\x8b", b"PAR1"
+GZIP, PARQUET, ARROW = b"\x1f\x8b", b"PAR1", b"\xff\xff\xff\xff"
 _ARCHIVES = {b"PK\x03\x04": "a zip archive (or a spreadsheet)", b"\x28\xb5\x2f\xfd": "a zstd archive",
              b"BZh": "a bzip2 archive", b"\xfd7zXZ": "an xz archive", b"%PDF": "a PDF"}  # fmt: skip
 _LARGEST = 1 << 30  # bytes after decompression; the largest real chain is 30 MB

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Callable
 from datetime import UTC, date, datetime
+from types import MappingProxyType
+from typing import Any
 
 import polars as pl
 
 from zerogex.domain.calendar import NEW_YORK, session_close, trading_date
 from zerogex.domain.contract import parse_symbol
 from zerogex.errors import ChainFileError
+from zerogex.providers.chain_files import own_head
 from zerogex.providers.chain_files.assemble import LEAST_SHARE, NUMBERS
 from zerogex.providers.chain_files.columns import (
     COLUMN,
@@ -21,28 +25,46 @@ from zerogex.providers.chain_files.columns import (
     read_columns,
     sniff_separator,
 )
+from zerogex.providers.chain_files.own_head import Head
 from zerogex.providers.chain_files.page_time import end_of_quotes
 from zerogex.providers.chain_files.said import CUT_OFF, Said
 
 NORMALISED, CBOE_FIELDS, YAHOO = "normalised table", "Cboe field-name CSV", "Yahoo CSV"
 
 
-def read_parquet(data: bytes, name: str) -> pl.DataFrame:
-    """A Parquet file's rows; pyarrow reads it, because it survives damage with an error."""
+def read_parquet(data: bytes, name: str) -> tuple[pl.DataFrame, Head]:
+    """A Parquet file's rows and head; pyarrow reads it, because it survives damage with an error."""
     import pyarrow.parquet
-    from pyarrow import ArrowException
 
     if not data.endswith(b"PAR1") or len(data) < 12:
         raise ChainFileError(f"{name} {CUT_OFF}: its Parquet footer is missing; copy it again from its source")
+    # ParquetFile, because read_table loads a second library of tables where one is installed
+    return _from_arrow(
+        lambda: pyarrow.parquet.ParquetFile(io.BytesIO(data), page_checksum_verification=True).read(), "Parquet", name
+    )
+
+
+def read_arrow(data: bytes, name: str) -> tuple[pl.DataFrame, Head]:
+    """The rows and head of an Arrow stream."""
+    import pyarrow as pa
+
+    return _from_arrow(lambda: pa.ipc.open_stream(pa.py_buffer(data)).read_all(), "Arrow", name)
+
+
+def _from_arrow(read: Callable[[], Any], kind: str, name: str) -> tuple[pl.DataFrame, Head]:
+    from pyarrow import ArrowException
+
     try:
-        # ParquetFile, because read_table loads a second library of tables where one is installed
-        frame = pl.from_arrow(pyarrow.parquet.ParquetFile(io.BytesIO(data), page_checksum_verification=True).read())
+        table = read()
+        table.validate(full=True)
+        frame = pl.from_arrow(table)
+        said = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
     except (ArrowException, OSError, ValueError, TypeError, KeyError, pl.exceptions.PolarsError) as error:
         reason = (str(error).splitlines() or ["unknown"])[0][:120]
-        raise ChainFileError(f"{name} is damaged Parquet ({reason}); copy it again from its source") from None
+        raise ChainFileError(f"{name} is damaged {kind} ({reason}); copy it again from its source") from None
     if not isinstance(frame, pl.DataFrame):
-        raise ChainFileError(f"{name} is Parquet without columns; expected one row a contract")
-    return frame
+        raise ChainFileError(f"{name} is {kind} without columns; expected one row a contract")
+    return frame, said
 
 
 def read_csv(text: str, name: str) -> pl.DataFrame:
@@ -61,19 +83,32 @@ def read_csv(text: str, name: str) -> pl.DataFrame:
     return frame.rename(dict(zip(frame.columns, unique, strict=True)))
 
 
-def read_table(frame: pl.DataFrame, name: str, wanted: datetime | None = None) -> Said:
-    """What a flat table says; of several instants in it the last one not after `wanted`, or the last of all."""
+def read_table(
+    frame: pl.DataFrame, name: str, wanted: datetime | None = None, head: Head = MappingProxyType({})
+) -> Said:
+    """What a flat table says; of several instants in it the last one not after `wanted`, or the last of all.
+
+    `head` is what a file says once for all of its rows: the head of our own API.
+    """
     kind = _kind(frame)
     rows = _canonical(frame)
     if not len(rows):
         raise ChainFileError(f"{name} has no contracts: the table has no rows")
-    said = Said(kind, rows, delayed=kind == CBOE_FIELDS)
+    said = Said(kind, rows, delayed=kind == CBOE_FIELDS or _is_marked(rows, "delayed"))
+    said.simulated = _is_marked(rows, "simulated")
     if "as_of" in rows.columns:
         _pick_instant(said, name, wanted)
+    own_head.read(said, head)
     _read_session(said)
-    said.underlying = _underlying(said.rows, name)
-    said.spot = _spot(said)
+    said.underlying = said.underlying or _underlying(said.rows, name)
+    said.spot = said.spot or _spot(said)
+    own_head.drop_placeholders(said)
     return said
+
+
+def _is_marked(rows: pl.DataFrame, column: str) -> bool:
+    """Whether any row says so of itself: true, t, yes, 1."""
+    return column in rows.columns and bool(rows[column].is_in(["TRUE", "T", "YES", "1"]).any())
 
 
 def _kind(frame: pl.DataFrame) -> str:
@@ -100,14 +135,15 @@ def _canonical(frame: pl.DataFrame) -> pl.DataFrame:
             columns[column] = values.cast(pl.String).str.strip_chars().str.to_uppercase().str.slice(0, 1)
         elif column in ("expiration", "session"):
             columns[column] = dates(values)
-        elif column == "as_of":
+        elif column in ("as_of", "event_time"):
             columns[column] = instants(values, UTC)
         elif column == "last_trade":
             columns[column] = values
         else:
             columns[column] = values.cast(pl.String).str.strip_chars().str.to_uppercase()
-    if columns.get("as_of") is not None and columns["as_of"].null_count() == len(frame):
-        del columns["as_of"]
+    for column in ("as_of", "event_time"):
+        if column in columns and columns[column].null_count() == len(frame):
+            del columns[column]
     return pl.DataFrame(list(columns.values()))
 
 
@@ -152,8 +188,14 @@ def _last_alive(rows: pl.DataFrame, instants: pl.Series) -> datetime:
 
 
 def _read_session(said: Said) -> None:
-    """Without an instant: the last trade, where later than the session the file names, else that session's close."""
+    """Without an instant: the newest quote; the last trade, where later than the session named; its close."""
     if said.as_of is not None:
+        return
+    if "event_time" in said.rows.columns:
+        newest = said.rows["event_time"].max()
+        assert isinstance(newest, datetime)
+        said.as_of = newest
+        said.notes.append(f"The file has no time; its newest quote, {newest:%Y-%m-%d %H:%M} UTC, is taken for it.")
         return
     last_trade = _last_trade(said)
     session: date | None = None

@@ -14,6 +14,7 @@ import polars as pl
 from zerogex.domain.calendar import NEW_YORK, trading_date
 from zerogex.errors import ChainFileError
 from zerogex.providers.chain_files.columns import read_instant
+from zerogex.providers.chain_files.own_head import Head
 from zerogex.providers.chain_files.page_time import DELAY, end_of_quotes
 from zerogex.providers.chain_files.said import CUT_OFF, Said
 from zerogex.providers.chain_files.table import read_table
@@ -32,16 +33,19 @@ _TD_FIELDS = {
 
 def read_json(data: bytes, name: str, wanted: datetime | None = None) -> Said:
     """What a JSON file says; raises ChainFileError for damage and for JSON about something else."""
-    document = _decode(data, name)
+    document, head = _decode(data, name), {}
     if isinstance(document, dict):
         inner = document.get("data")
         if isinstance(inner, dict) and isinstance(inner.get("options"), list):
             return _read_cboe(document, inner, name)
         if "callExpDateMap" in document or "putExpDateMap" in document:
             return _read_td(document, name)
-        document = next((value for value in document.values() if _is_rows(value)), document)
+        head = document if isinstance(document.get("chain"), list) else {}
+        document = head.get("chain") or next((value for value in document.values() if _is_rows(value)), document)
     if _is_rows(document):
-        return _read_records(document, name, wanted)
+        return _read_records(document, name, wanted, head)
+    if head:
+        raise ChainFileError(f"{name} has no contracts: its list of them is empty")
     raise ChainFileError(f"{name} is JSON, but not an option chain of a kind known here (Cboe, TD Ameritrade, rows)")
 
 
@@ -55,10 +59,33 @@ def _decode(data: bytes, name: str) -> Any:
         raise ChainFileError(f"{name} is JSON nested too deeply for an option chain") from None
     if "truncated" in reason:
         raise ChainFileError(f"{name} {CUT_OFF}: its JSON ends early; copy it again from its source")
+    if _is_row_a_line(text):
+        return _decode_lines(text, name)
     try:
         return json.loads(text)  # bare NaN, which some writers use, is no JSON but is readable
     except (ValueError, RecursionError):
         raise ChainFileError(f"{name} is damaged JSON ({reason[:100]}); copy it again from its source") from None
+
+
+def _is_row_a_line(text: bytes) -> bool:
+    """Whether the first line is an object by itself: NDJSON."""
+    try:
+        return isinstance(msgspec.json.decode(text.split(b"\n", 1)[0]), dict)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+
+
+def _decode_lines(text: bytes, name: str) -> Any:
+    for number, line in enumerate(lines := text.rstrip().split(b"\n"), 1):
+        try:
+            msgspec.json.decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            if number == len(lines):
+                raise ChainFileError(
+                    f"{name} {CUT_OFF}: its line {number:,} ends early; copy it again from its source"
+                ) from None
+            raise ChainFileError(f"{name} is damaged NDJSON in line {number:,} ({str(error)[:100]})") from None
+    return msgspec.json.decode(b"[" + b",".join(lines) + b"]")
 
 
 def _is_rows(value: Any) -> bool:
@@ -139,12 +166,12 @@ def _items(value: Any) -> Iterable[tuple[str, Any]]:
     return value.items() if isinstance(value, dict) else ()
 
 
-def _read_records(records: Sequence[Any], name: str, wanted: datetime | None) -> Said:
+def _read_records(records: Sequence[Any], name: str, wanted: datetime | None, head: Head) -> Said:
     """A list of rows: the flat table, only written as JSON."""
     rows = [record for record in records if isinstance(record, dict)]
     keys = dict.fromkeys(key for row in rows[:100] for key in row)
     columns = [pl.Series(key, [_text(row.get(key)) for row in rows], pl.String) for key in keys]
-    return read_table(pl.DataFrame(columns), name, wanted)
+    return read_table(pl.DataFrame(columns), name, wanted, head)
 
 
 def _column(column: str, values: list[Any]) -> pl.Series:
