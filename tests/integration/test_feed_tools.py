@@ -94,7 +94,7 @@ def test_a_backfill_goes_through_the_live_pipeline_and_a_second_one_does_nothing
     done = zerogex(stored, *arguments)
     assert done.returncode == 0, done.stderr
     (first,) = json.loads(done.stdout)
-    assert (first["gaps"], first["missing_minutes"]) == (0, 0)
+    assert (first["gaps"], first["missing_minutes"], first["simulated"]) == (0, 0, True)
     assert re.search(r"SPY  2026-11-19 to 2026-11-20  options \d+/\d+  100%  [\d.]+/s", done.stderr)
     minutes = rows(database, "SELECT DISTINCT timestamp FROM option_chains ORDER BY 1")
     assert len(minutes) == first["chain_minutes"]
@@ -195,6 +195,7 @@ def test_a_stream_as_ndjson_has_numbers_and_utc_times(env: dict[str, str]) -> No
 def test_every_probe_passes_against_the_simulator(env: dict[str, str]) -> None:
     done = zerogex(env, "probe", "--bars-back", "2", "-o", "json")
     assert done.returncode == 0, done.stdout
+    assert all(one["simulated"] for one in json.loads(done.stdout))
     found = {one["probe"]: one["result"] for one in json.loads(done.stdout)}
     names = ("auth", "quote", "bars", "stream-bars", "options", "search", "market-hours", "depth")
     assert found == dict.fromkeys(names, "passed")
@@ -206,6 +207,16 @@ def test_a_failed_probe_fails_the_whole_and_the_table_says_which(env: dict[str, 
     assert re.search(r"^FAILED  quote", done.stdout, re.M)
     assert re.search(r"^passed  market-hours", done.stdout, re.M)
     assert "probes failed: " in one_sentence(done)
+    assert done.stdout.startswith("Probes of NOSUCH [SIMULATED]\n")
+    assert "TradeStation" not in done.stdout  # it was not asked
+    alone = zerogex(env, "probe", "quote", "--symbol", "NOSUCH")
+    assert alone.returncode != 0
+    assert "the simulator has nothing for NOSUCH" in one_sentence(alone)
+
+
+def test_a_single_probe_says_that_its_market_is_simulated(env: dict[str, str]) -> None:
+    assert "[SIMULATED]" in zerogex(env, "probe", "quote").stdout.splitlines()[0]
+    assert zerogex(env, "probe", "quote", "-o", "csv").stdout.splitlines()[0].endswith(",simulated")
 
 
 # -- sign-in ---------------------------------------------------------------------------------------

@@ -127,6 +127,25 @@ def test_an_analysis_asked_for_by_hand_speaks_new_york_time(zerogex: Run, filled
     assert row["data_timestamp"] == "2026-02-20T14:39:00Z"
 
 
+@pytest.mark.parametrize(
+    "words", [("analyze", "--once"), ("quality",), ("show", "quality"), ("show", "gaps"), ("show", "gaps-today")]
+)
+def test_simulated_data_says_so_to_people_and_to_programs(
+    words: tuple[str, ...], zerogex: Run, filled: PostgresStore
+) -> None:
+    assert "[SIMULATED]" in zerogex(*words).stdout
+    found = json.loads(zerogex(*words, "-o", "json").stdout)
+    assert found and all(row["simulated"] is True for row in found)
+    assert "simulated" in zerogex(*words, "-o", "csv").stdout.splitlines()[0].split(",")
+
+
+def test_an_answer_to_sql_is_pure_and_its_note_says_that_the_data_are_simulated(
+    zerogex: Run, filled: PostgresStore
+) -> None:
+    result = zerogex("query", "SELECT 1 AS n", "-o", "csv")
+    assert (result.stdout, result.stderr) == ("n\n1\n", "zerogex: this database holds SIMULATED data\n")
+
+
 def test_a_day_without_a_session_is_told_from_one_without_data(zerogex: Run, filled: PostgresStore) -> None:
     assert "SPX Sat 2026-02-21: no session" in zerogex("quality", "--day", "2026-02-21").stdout
     assert "SPX Thu 2026-02-19: no data" in zerogex("quality", "--day", "2026-02-19").stdout

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from zerogex import app
-from zerogex.cli.output import Output, emit
+from zerogex.cli.marks import emit_marked
+from zerogex.cli.output import Output
 from zerogex.cli.process import run_until_stopped
 from zerogex.cli.progress import ProgressLine
 from zerogex.cli.quiet import quiet
@@ -73,12 +74,12 @@ def backfill(
         run_until_stopped(
             _fill(loaded, results, lookback_days=lookback_days, sample_every=sample_every, options=not bars_only)
         )
-        _report(results, output)
+        _report(results, output, simulated=loaded.settings.simulated)
         wanted = len(loaded.settings.underlyings)
         raise typer.Exit(0 if len(results) == wanted and all(result.complete for result in results) else 1)
     bars: list[UnderlyingBar] = []
     run_until_stopped(_ask(loaded, bars, lookback_days, unit, interval))
-    _print_bars(bars, output)
+    _print_bars(bars, output, simulated=loaded.settings.simulated)
     typer.echo("zerogex: printed, not stored: the tables hold minutes (--unit Minute --interval 1)", err=True)
     raise typer.Exit(0 if bars else 1)
 
@@ -104,7 +105,7 @@ async def _fill(
             await market.aclose()
 
 
-def _report(results: Sequence[Backfilled], output: Output) -> None:
+def _report(results: Sequence[Backfilled], output: Output, *, simulated: bool) -> None:
     columns = ("underlying", "bars", "chain_minutes", "contract_rows", "gaps", "missing_minutes", "without_trades")
     rows = [
         (
@@ -118,7 +119,7 @@ def _report(results: Sequence[Backfilled], output: Output) -> None:
         )
         for result in results
     ]
-    emit(columns, rows, output, title="Backfilled")
+    emit_marked(columns, rows, output, simulated, title="Backfilled")
     if not any(any(row[1:]) for row in rows) and all(result.complete for result in results):
         typer.echo("zerogex: nothing was missing of the sessions that have begun (--lookback-days)", err=True)
     for result in results:
@@ -147,6 +148,7 @@ async def _ask(loaded: Loaded, bars: list[UnderlyingBar], lookback_days: int, un
         await market.aclose()
 
 
-def _print_bars(bars: Sequence[UnderlyingBar], output: Output) -> None:
+def _print_bars(bars: Sequence[UnderlyingBar], output: Output, *, simulated: bool) -> None:
     columns = ("symbol", "start", "open", "high", "low", "close", "up_volume", "down_volume", "closed")
-    emit(columns, [tuple(getattr(bar, name) for name in columns) for bar in bars], output)
+    rows = [tuple(getattr(bar, name) for name in columns) for bar in bars]
+    emit_marked(columns, rows, output, simulated, title="Bars")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from zerogex import app, settings
+from zerogex.cli.marks import is_simulated, mark
 from zerogex.cli.nothing import say_nothing
 from zerogex.cli.output import Output, emit
 from zerogex.domain.calendar import NEW_YORK
@@ -56,9 +57,8 @@ def _screen(store: PostgresStore, symbol: str | None, *, clear: bool) -> None:
     ]
     if clear and sys.stdout.isatty():
         typer.echo(CLEAR_SCREEN, nl=False)
-    mark = " [SIMULATED]" if state is not None and state.simulated else ""
     now = clock_of(state).now().astimezone(NEW_YORK)
-    typer.echo(f"Flow, {now:%a %Y-%m-%d %H:%M:%S} ET{mark}: sides and net flow are inferred\n")
+    typer.echo(f"Flow, {now:%a %Y-%m-%d %H:%M:%S} ET{mark(is_simulated(state))}: sides and net flow are inferred\n")
     for (title, _, _, _, shown), (columns, rows) in zip(SECTIONS, answers, strict=True):
         places = [columns.index(name) for name in shown]
         cells = [[_short(row[place]) for place in places] for row in rows]

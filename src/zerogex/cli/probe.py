@@ -12,7 +12,8 @@ from typing import Annotated
 import typer
 
 from zerogex import app
-from zerogex.cli.output import Output, emit
+from zerogex.cli.marks import emit_marked, mark
+from zerogex.cli.output import Output
 from zerogex.cli.process import run_until_stopped
 from zerogex.cli.quiet import quiet
 from zerogex.cli.run import Debug
@@ -64,16 +65,18 @@ def probe(
 
 
 async def _one(loaded: Loaded, name: Probe, symbol: str, bars_back: int, output: Output) -> None:
-    probes = app.probes(loaded, await app.market_clock(loaded))
+    clock = await app.market_clock(loaded)
+    probes = app.probes(loaded, clock)
     try:
         answer = await probes.ask(name.value, app.probe_question(symbol, bars_back))
     finally:
         await probes.aclose()
-    emit(answer.columns, answer.rows, output, title=answer.summary)
+    emit_marked(answer.columns, answer.rows, output, clock.simulated, title=answer.summary)
 
 
 async def _all(loaded: Loaded, symbol: str, bars_back: int, output: Output, failed: list[str]) -> None:
-    probes = app.probes(loaded, await app.market_clock(loaded))
+    clock = await app.market_clock(loaded)
+    probes = app.probes(loaded, clock)
     rows: list[tuple[str, str, float, str]] = []
     try:
         for name in Probe:
@@ -88,16 +91,16 @@ async def _all(loaded: Loaded, symbol: str, bars_back: int, output: Output, fail
     finally:
         await probes.aclose()
     if output is Output.TABLE:
-        _table(symbol, rows)
+        _table(f"{symbol}{mark(clock.simulated)}", rows)
     else:
-        emit(("probe", "result", "seconds", "what_it_said"), rows, output)
+        emit_marked(("probe", "result", "seconds", "what_it_said"), rows, output, clock.simulated)
     if failed:
         typer.echo(f"zerogex: {len(failed)} of {len(rows)} probes failed: {', '.join(failed)}", err=True)
 
 
-def _table(symbol: str, rows: Sequence[tuple[str, str, float, str]]) -> None:
+def _table(subject: str, rows: Sequence[tuple[str, str, float, str]]) -> None:
     """One probe a line; what it said wraps under itself."""
-    typer.echo(f"Probes of {symbol}")
+    typer.echo(f"Probes of {subject}")
     for name, result, seconds, said in rows:
         head = f"{result:<7} {name:<13} {seconds:>6.2f} s  "
         typer.echo(textwrap.fill(said, WIDTH, initial_indent=head, subsequent_indent=" " * len(head)))

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from zerogex import app, settings
+from zerogex.cli.marks import emit_marked, is_simulated, mark
 from zerogex.cli.nothing import say_nothing
-from zerogex.cli.output import Output, counted, emit, wrapped
+from zerogex.cli.output import Output, counted, wrapped
 from zerogex.domain.calendar import NEW_YORK, is_session, previous_session, session_close, session_open, trading_date
 from zerogex.domain.finding import Finding, FindingKind, Severity
 from zerogex.feed_clock import clock_of
@@ -44,16 +45,17 @@ def show_quality(store: PostgresStore, symbol: str | None, day: date | None, out
     """Look at a day, write the findings, print the report."""
     from zerogex.engines.session_report import report
 
+    simulated = is_simulated(store.feed_state())
     reports = []
     for name in _symbols(store, symbol):
         now = _now(store, name)
         reports.append(report(store, name, day or _newest_day(store, name, now), now, bucket_s))
     if output is not Output.TABLE:
         rows = [_row(one, finding) for one in reports for finding in one.findings]
-        emit(_COLUMNS, rows, output)
+        emit_marked(_COLUMNS, rows, output, simulated)
     else:
         for one in reports:
-            _print(one)
+            _print(one, mark(simulated))
     if not reports:
         say_nothing(store, symbol)
 
@@ -64,6 +66,7 @@ def show_gaps(
     """Missing minutes of each session with data (`today`: of the newest one), oldest first."""
     from zerogex.pipeline.gaps import expected_minutes, missing_minutes
 
+    simulated = is_simulated(store.feed_state())
     rows: list[tuple[Any, ...]] = []
     symbols = _symbols(store, symbol)
     for name in symbols:
@@ -82,12 +85,12 @@ def show_gaps(
             missing = sum(gap.minutes for gap in gaps)
             rows += [(name, what, gap.day, _clock(gap.start), _clock(gap.end), gap.minutes) for gap in gaps]
             share = 100 * (1 - missing / expected)
-            typer.echo(
-                f"zerogex: {name} {what}: {counted(missing, 'minute')} missing, {share:.2f} % complete", err=True
-            )
+            said = f"{counted(missing, 'minute')} missing, {share:.2f} % complete"
+            typer.echo(f"zerogex: {name} {what}{mark(simulated)}: {said}", err=True)
     if not symbols:
         say_nothing(store, symbol)
-    emit(("underlying", "missing", "day", "from_et", "to_et", "minutes"), rows[:limit], output, title="Missing minutes")
+    columns = ("underlying", "missing", "day", "from_et", "to_et", "minutes")
+    emit_marked(columns, rows[:limit], output, simulated, title="Missing minutes")
 
 
 def _clock(instant: datetime) -> str:
@@ -134,9 +137,9 @@ def _row(report: SessionReport, finding: Finding) -> tuple[Any, ...]:
             finding.started_at, finding.ended_at, finding.affected, finding.total, finding.message)  # fmt: skip
 
 
-def _print(report: SessionReport) -> None:
+def _print(report: SessionReport, mark: str) -> None:
     """The report of one underlying: a headline, then what was found, worst first."""
-    typer.echo(f"{report.underlying} {report.day:%a %Y-%m-%d}: {report.verdict}")
+    typer.echo(f"{report.underlying} {report.day:%a %Y-%m-%d}: {report.verdict}{mark}")
     what = (
         f"{counted(report.expected, 'session minute')} so far; {counted(report.bars, 'bar')} and "
         f"{counted(report.chains, 'chain')} stored, {counted(report.rows, 'contract row')}"

@@ -5,13 +5,18 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import quote
 
 import typer
 
 from zerogex import app, settings
+from zerogex.cli.marks import is_simulated
 from zerogex.cli.output import Output, emit
+from zerogex.errors import StoreError
+
+if TYPE_CHECKING:
+    from zerogex.store.config import DatabaseConfig
 
 MOST_ROWS = 1_000_000
 
@@ -31,7 +36,10 @@ def query(
     with app.database(loaded) as where:
         secret = loaded.settings.zerogex_home / secret_name(where.host, where.port)
         answer = ask(where, _given(text), secret=secret, limit=limit)
+        simulated = _holds_simulated(where)
     emit(distinct(answer.columns), answer.rows, output)
+    if simulated:
+        typer.echo("zerogex: this database holds SIMULATED data", err=True)
     if answer.cut:
         typer.echo(f"zerogex: cut after {limit:,} rows, there are more; raise --limit", err=True)
     if not answer.by_reader:
@@ -40,6 +48,19 @@ def query(
             f"of {where.user!r}",
             err=True,
         )
+
+
+def _holds_simulated(where: DatabaseConfig) -> bool:
+    """What the database says of its feed; nothing where it has no tables of ours yet."""
+    from zerogex.store.postgres import PostgresStore
+
+    store = PostgresStore(where)
+    try:
+        return is_simulated(store.feed_state())
+    except StoreError:
+        return False
+    finally:
+        store.close()
 
 
 def _given(text: str | None) -> str:

@@ -12,6 +12,7 @@ import typer
 
 from zerogex import app, measure
 from zerogex.cli import systemd
+from zerogex.cli.marks import emit_marked, is_simulated, mark
 from zerogex.cli.nothing import say_nothing
 from zerogex.cli.output import Output, emit
 from zerogex.cli.process import run_until_stopped, start
@@ -127,18 +128,20 @@ async def _analyze_since(loaded: Loaded, since: datetime, output: Output) -> Non
 
     with app.open_store(loaded) as store, FeedClock(store) as clock:
         filled = await AnalyzeEngine(store, clock, app.analyze_config(loaded)).fill(since)
+        simulated = is_simulated(store.feed_state())
     rows = [(name, len(done), min(done, default=None), max(done, default=None)) for name, done in filled.items()]
-    emit(("underlying", "minutes", "first", "last"), rows, output, title="Analysed")
+    emit_marked(("underlying", "minutes", "first", "last"), rows, output, simulated, title="Analysed")
 
 
 async def _analyze_once(loaded: Loaded, symbol: str | None, output: Output) -> None:
     from zerogex.engines.analyze import AnalyzeEngine
 
     columns = ("underlying", "data_timestamp", "spot", "net_gex", "gamma_flip", "gamma_flip_status", "call_wall",
-               "put_wall", "max_pain")  # fmt: skip
+               "put_wall", "max_pain", "simulated")  # fmt: skip
     with app.open_store(loaded) as store, FeedClock(store) as clock:
         analyses = await AnalyzeEngine(store, clock, app.analyze_config(loaded)).once()
-        emit(columns, [_headline(analysis, columns) for analysis in analyses], output)
+        made_up = mark(any(analysis.simulated for analysis in analyses))
+        emit(columns, [_headline(analysis, columns) for analysis in analyses], output, title=f"Analysis{made_up}")
         if not analyses:
             say_nothing(store, symbol, "no chain is stored yet; start the platform with `zerogex up`")
 

@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from zerogex import app, settings
+from zerogex.cli.marks import is_simulated, mark
 from zerogex.cli.nothing import say_nothing
 from zerogex.cli.output import Output, emit
 
@@ -59,8 +60,7 @@ def show(
     with app.open_store(settings.load()) as store:
         columns, rows = store.query(query.name, **known)
         state = store.feed_state()
-        mark = " [SIMULATED]" if state is not None and state.simulated else ""
-        emit(columns, rows, output, title=f"{query.description}{mark}")
+        emit(columns, rows, output, title=f"{query.description}{mark(is_simulated(state))}")
         if not rows:
             say_nothing(store, underlying)
 

@@ -75,9 +75,15 @@ class Probes:
                 return await self._by_name[name](question)
         except TimeoutError:
             said = f"; the feed said: {self._events[-1].detail}" if self._events else ""
-            raise Unavailable(
-                f"TradeStation {name} for {question.symbol}: no answer in {LONGEST_S:g} s{said}"
-            ) from None
+            raise Unavailable(f"{self._who} {name} for {question.symbol}: no answer in {LONGEST_S:g} s{said}") from None
+        except ProviderError as error:
+            error.args = (str(error).replace("TradeStation", self._who, 1), *error.args[1:])
+            raise
+
+    @property
+    def _who(self) -> str:
+        """Whom an error speaks of."""
+        return "the simulator" if self._clock.simulated else "TradeStation"
 
     async def aclose(self) -> None:
         """End every connection."""
