@@ -20,7 +20,8 @@ import psycopg
 import pytest
 from typer.testing import Result
 
-from zerogex.cli import show
+from zerogex import settings
+from zerogex.cli import show, up
 from zerogex.domain.bar import MinuteBar
 from zerogex.domain.chain import OptionChain
 from zerogex.ports import FeedState, MinuteBatch
@@ -163,6 +164,18 @@ def test_quality_and_gaps_mind_the_length_of_a_stored_minute(
         ("09:45", "09:50", 5)
     ]
     assert "210 session minutes so far; 41 bars" in zerogex("quality", "--day", "2025-11-28").stdout
+
+
+def test_a_market_begins_behind_what_is_stored_of_symbols_nobody_follows_now(
+    zerogex: Run, filled: PostgresStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ahead = datetime.now(UTC).replace(second=0, microsecond=0) + timedelta(days=30)
+    filled.write_bars([bar(ahead, 1, 1)])
+    monkeypatch.setenv("STREAM_UNDERLYING", "QQQ")
+    monkeypatch.setenv("ZEROGEX_SIMULATE", "true")
+    begin = up._prepare(settings.load(), up.Simulation(None, 1.0, 7, (), ()))
+    assert begin is not None and begin > ahead
+    assert filled.last_bar("SPX") == bar(ahead, 1, 1)
 
 
 def test_simulating_anew_forgets_the_batches_of_the_time_to_come(filled: PostgresStore) -> None:

@@ -119,7 +119,8 @@ def _prepare(loaded: Loaded, simulation: Simulation) -> datetime | None:
                 f"{', '.join(others)} writes here from a simulated market with another clock; stop that one first, "
                 "or follow the same market: TRADESTATION_API_URL is the url of its log line `simulator listening`"
             )
-        bars = [bar for symbol in loaded.settings.underlyings if (bar := store.last_bar(symbol))]
+        # of every symbol, followed now or not: what is stored must not lie in the market's future
+        bars = [bar for symbol in store.underlyings() if (bar := store.last_bar(symbol))]
         last = max((bar.timestamp for bar in bars), default=None)
         begin = _begin(simulation, last)
         if last is not None and last >= begin:

@@ -18,6 +18,7 @@ from zerogex.domain.calendar import Session, is_session, next_session, session_a
 
 Document = Mapping[str, Any]
 BULK = frozenset({"by_strike", "by_expiration", "by_cell", "profile"})  # rows: each has a route of its own
+AHEAD_REAL_S = 5.0  # what the clocks of two processes may differ by
 LEVEL_NAMES = ("spot", "gamma_flip", "call_wall", "put_wall", "max_gamma_strike", "max_pain")
 
 
@@ -63,7 +64,7 @@ def next_open(now: datetime) -> datetime:
 
 
 def age_seconds(document: Document, moment: Moment) -> float | None:
-    """Market seconds since the newest quote the document rests on; None where it does not say.
+    """Market seconds since the newest quote the document rests on; None where it does not say, or is of the future.
 
     `data_timestamp` is the instant the chain was valued at; `coverage.stale_s` says how old its
     newest quote was by then.
@@ -72,7 +73,18 @@ def age_seconds(document: Document, moment: Moment) -> float | None:
     if not isinstance(stamp, str):
         return None
     before = (document.get("coverage") or {}).get("stale_s") or 0.0
-    return round(max((moment.now - datetime.fromisoformat(stamp)).total_seconds() + before, 0.0), 3)
+    return _age(datetime.fromisoformat(stamp), moment, before)
+
+
+def _age(instant: datetime, moment: Moment, before_s: float = 0.0) -> float | None:
+    if is_ahead(instant, moment):
+        return None
+    return round(max((moment.now - instant).total_seconds() + before_s, 0.0), 3)
+
+
+def is_ahead(instant: datetime, moment: Moment) -> bool:
+    """Whether an instant lies in the future of the feed's clock by more than two processes' clocks differ."""
+    return (instant - moment.now).total_seconds() > AHEAD_REAL_S * max(moment.speed, 1.0)
 
 
 def spot_age_seconds(document: Document, moment: Moment) -> float | None:
@@ -81,7 +93,7 @@ def spot_age_seconds(document: Document, moment: Moment) -> float | None:
     if not isinstance(stamp, str):
         return None
     before = (document.get("coverage") or {}).get("spot_age_s") or 0.0
-    return round(max((moment.now - datetime.fromisoformat(stamp)).total_seconds() + before, 0.0), 3)
+    return _age(datetime.fromisoformat(stamp), moment, before)
 
 
 def is_spot_stale(document: Document, moment: Moment) -> bool:
@@ -98,11 +110,14 @@ def state(document: Document, moment: Moment) -> str:
     Old data is `closed` outside the regular session, where options do not trade, and `stale`
     inside it, whatever the feed; only fresh data is named after its feed.  Options that go on while
     their underlying stalls are old data, too: the exposures stand at a price that is no longer the
-    market's.  An answer as of a past instant is a `replay`.
+    market's.  Data from the future is `stale` at any hour: a market with another clock made it, and nobody
+    feeds it now.  An answer as of a past instant is a `replay`.
     """
     if document.get("as_of"):
         return "replay"
-    age = age_seconds(document, moment)
+    stamp, age = document.get("data_timestamp"), age_seconds(document, moment)
+    if isinstance(stamp, str) and is_ahead(datetime.fromisoformat(stamp), moment):
+        return "stale"
     if age is None or age > moment.stale_after_s or is_spot_stale(document, moment):
         return "stale" if moment.session is Session.REGULAR else "closed"
     if document.get("replay"):
@@ -294,7 +309,7 @@ def bars(symbol: str, rows: Sequence[MinuteBar], document: Document, moment: Mom
     return head(document, moment) | {
         "underlying": symbol,
         "data_timestamp": newest,
-        "age_seconds": None if newest is None else round(max((moment.now - newest).total_seconds(), 0.0), 3),
+        "age_seconds": None if newest is None else _age(newest, moment),
         "bars": [bar_row(bar) for bar in rows],
     }
 

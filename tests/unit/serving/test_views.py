@@ -34,8 +34,16 @@ def test_the_age_counts_from_the_newest_quote() -> None:
     assert views.age_seconds(DOCUMENT, moment()) == 2.5
 
 
-def test_a_clock_behind_the_data_gives_age_zero() -> None:
-    assert views.age_seconds(DOCUMENT, moment(NOON - timedelta(minutes=5))) == 0.0
+def test_a_clock_a_little_behind_the_data_gives_age_zero() -> None:
+    assert views.age_seconds(DOCUMENT, moment(NOON - timedelta(seconds=5))) == 0.0
+    fast = replace(moment(NOON - timedelta(minutes=4)), speed=60.0)
+    assert views.age_seconds(DOCUMENT, fast) == 0.0
+
+
+@pytest.mark.parametrize("now", [NOON - timedelta(minutes=5), NOON - timedelta(days=4), SATURDAY - timedelta(days=7)])
+def test_data_from_the_future_has_no_age_and_is_stale_at_any_hour(now: datetime) -> None:
+    face = views.clock_face(DOCUMENT | {"simulated": True}, moment(now, simulated=True))
+    assert (face["state"], face["stale"], face["age_seconds"]) == ("stale", True, None)
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ export function trouble({ link, summary, problem, face, empty, at, alerts }) {
     return { tone: "warn", what: `The price of ${summary.underlying} is ${f.age(face.spot_age_seconds)} old, its options go on.`, todo: "Exposures and levels stand at that price until the underlying is heard again; ingest asks for it by itself." };
   }
   if (summary && face?.state === "stale") {
-    return { tone: "warn", what: `The data is ${f.age(face.age_seconds)} old.`, todo: "The market is open, but nothing new arrives: see that `zerogex ingest` and `zerogex analyze` run." };
+    return { tone: "warn", what: face.age_seconds == null ? "The data is of another time than the feed's." : `The data is ${f.age(face.age_seconds)} old.`, todo: "The market is open, but nothing new arrives: see that `zerogex ingest` and `zerogex analyze` run." };
   }
   if (alerts?.alerting === "failing") {
     const bad = alerts.channels.filter((channel) => channel.trouble);
