@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
-from zerogex import __version__
+from zerogex import __version__, announced
 from zerogex.clock import Clock, SystemClock
 from zerogex.errors import SettingsError
 from zerogex.settings import Loaded, PasswordProvider, Settings
@@ -161,8 +161,9 @@ def simulator(chains: Sequence[OptionChain], faults: Sequence[str], **options: A
 
 
 def simulator_url(settings: Settings) -> str:
-    """Where the simulator is expected."""
-    return settings.tradestation_api_url or f"http://127.0.0.1:{SIMULATOR_PORT}"
+    """Where the simulator is expected: as set, else where `zerogex up` of this home has it, else at its usual port."""
+    announced_url = announced.simulator(settings.zerogex_home)
+    return settings.tradestation_api_url or announced_url or f"http://127.0.0.1:{SIMULATOR_PORT}"
 
 
 def feed_url(settings: Settings) -> str:

@@ -28,6 +28,14 @@ def clock_of(state: FeedState | None) -> Clock:
     return ScaledClock(state.market_anchor, state.wall_anchor, state.speed)
 
 
+def is_other_market(state: FeedState | None, clock: Clock) -> bool:
+    """Whether a simulated clock is not the one that a database's feed announced: each market has anchors of its own."""
+    known = clock_of(state)
+    if not isinstance(known, ScaledClock) or not isinstance(clock, ScaledClock):
+        return False
+    return any(getattr(known, name) != getattr(clock, name) for name in ("market_anchor", "wall_anchor", "speed"))
+
+
 class FeedClock:
     """A Clock that asks the store once a second, in a thread of its own, which clock to be.
 

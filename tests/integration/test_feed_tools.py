@@ -18,6 +18,8 @@ from typing import Any
 import psycopg
 import pytest
 
+from zerogex.announced import announce
+from zerogex.domain.bar import MinuteBar
 from zerogex.ports import FeedState
 from zerogex.simulator.config import SimulatorConfig
 from zerogex.simulator.server import Simulator
@@ -111,6 +113,30 @@ def test_a_backfill_goes_through_the_live_pipeline_and_a_second_one_does_nothing
     again = json.loads(zerogex(stored, *arguments).stdout)[0]
     assert again["chain_minutes"] == again["contract_rows"] == 0
     assert again["bars"] <= 2  # what the market has added since
+
+
+def test_a_backfill_from_another_simulated_market_is_refused(stored: dict[str, str], store: PostgresStore) -> None:
+    """The one that fed the database is somewhere else: its bars and these would look alike."""
+    where = store.config
+    at = {**stored, "DB_HOST": where.host, "DB_PORT": str(where.port), "DB_NAME": where.dbname, "DB_USER": where.user}
+    fed = FeedState("simulated", True, START, datetime.now(UTC), 1.0)
+    store.announce_feed(fed)
+    known = MinuteBar("QQQ", START, 1.0, 1.0, 1.0, 1.0, 1, 1)
+    store.write_bars([known])
+    done = zerogex(at, "backfill", "--lookback-days", "0", "--bars-only")
+    assert done.returncode == 78
+    assert "is not the one" in one_sentence(done) and "TRADESTATION_API_URL" in one_sentence(done)
+    assert (store.underlyings(), store.feed_state()) == (["QQQ"], fed)
+
+
+def test_commands_of_a_home_ask_the_market_its_platform_announced(env: dict[str, str], simulator: Simulator) -> None:
+    del env["TRADESTATION_API_URL"]
+    home = Path(env["ZEROGEX_HOME"])
+    with announce(home, simulator.url):
+        done = zerogex({**env, "ZEROGEX_SIMULATE": "true"}, "probe", "auth", "-o", "json")
+    said = {one["what"]: one["value"] for one in json.loads(done.stdout)}
+    assert said["api"] == simulator.url
+    assert list(home.glob("simulator*")) == []
 
 
 def test_a_hole_in_a_stored_day_is_found_and_filled_alone(stored: dict[str, str], database: Any) -> None:

@@ -19,6 +19,7 @@ import numpy as np
 import psycopg
 import pytest
 
+from zerogex.announced import simulator
 from zerogex.domain.calendar import NEW_YORK
 from zerogex.store.embedded import EmbeddedServer
 from zerogex.store.spool import scan
@@ -76,7 +77,10 @@ class Platform:
         return code
 
     def show(self, view: str, *options: str) -> list[dict[str, Any]]:
-        argv = [sys.executable, "-m", "zerogex", "show", view, "-o", "json", *options]
+        return self.ask("show", view, *options)
+
+    def ask(self, *words: str) -> list[dict[str, Any]]:
+        argv = [sys.executable, "-m", "zerogex", *words, "-o", "json"]
         done = subprocess.run(argv, env=self.env, capture_output=True, text=True, check=True, timeout=PATIENCE_S)
         return json.loads(done.stdout)
 
@@ -149,6 +153,8 @@ def test_one_command_goes_from_the_feed_to_a_page_whose_numbers_recompute(start,
     assert page.status_code == 200
     assert summary["simulated"] is True
     assert summary["net_gex"] is not None
+    asked = {one["what"]: one["value"] for one in platform.ask("probe", "auth")}
+    assert asked["api"] == simulator(home)  # its own market, at whichever port
 
     assert len(platform.show("gex-summary")) == 1
     *_, row = platform.show("gex-summary", "--limit", "3")  # older than its grace: nothing revises it any more
@@ -178,6 +184,7 @@ def test_one_command_goes_from_the_feed_to_a_page_whose_numbers_recompute(start,
 
     assert platform.end(signal.SIGINT) == 0
     assert "everything drained" in platform.lines[-1]
+    assert simulator(home) is None
 
 
 @pytest.mark.slow

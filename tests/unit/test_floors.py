@@ -15,7 +15,7 @@ FLOORS = (
     "pipeline analytics alerts backtest",
     "providers simulator store notify serving client",
     "engines",
-    "cli app settings env_lines expected logs feed_clock measure __main__",
+    "cli app settings env_lines expected announced logs feed_clock measure __main__",
 )
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names.split()}
 

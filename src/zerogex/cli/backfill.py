@@ -21,12 +21,16 @@ from zerogex.cli.process import run_until_stopped
 from zerogex.cli.progress import ProgressLine
 from zerogex.cli.quiet import quiet
 from zerogex.cli.run import Debug, Distance, Expirations, Underlying
+from zerogex.clock import Clock
 from zerogex.domain.calendar import NEW_YORK
+from zerogex.errors import OriginConflict
+from zerogex.feed_clock import clock_of, is_other_market
 from zerogex.settings import Loaded
 
 if TYPE_CHECKING:
     from zerogex.domain.bar import UnderlyingBar
     from zerogex.engines.backfill import Backfilled
+    from zerogex.store.postgres import PostgresStore
 
 GAPS_SHOWN = 20
 
@@ -95,6 +99,7 @@ async def _fill(
     )
     line = ProgressLine()
     with app.open_store(loaded, migrate=True) as store:
+        _refuse_other_market(loaded, store, clock)
         market = app.market_data(loaded, clock, store)
         alive = asyncio.create_task(line.keep_alive())
         try:
@@ -103,6 +108,19 @@ async def _fill(
             alive.cancel()
             line.close()
             await market.aclose()
+
+
+def _refuse_other_market(loaded: Loaded, store: PostgresStore, clock: Clock) -> None:
+    """Bars of somebody else's simulated market would look like those of ours."""
+    state = store.feed_state()
+    if not is_other_market(state, clock) or not store.underlyings():
+        return
+    theirs, ours = (each.now().astimezone(NEW_YORK) for each in (clock, clock_of(state)))
+    raise OriginConflict(
+        f"the simulated market at {app.simulator_url(loaded.settings)} ({theirs:%Y-%m-%d %H:%M} ET) is not the one "
+        f"that {store.config.place} was fed by ({ours:%Y-%m-%d %H:%M} ET now); say where that one is with "
+        "TRADESTATION_API_URL, or let `zerogex ingest` go on with this one first"
+    )
 
 
 def _report(results: Sequence[Backfilled], output: Output, *, simulated: bool) -> None:

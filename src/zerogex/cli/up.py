@@ -7,6 +7,7 @@ import os
 import socket
 import sys
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from zerogex import __version__, app, logs
+from zerogex.announced import announce
 from zerogex.cli.demo_start import demo_start
 from zerogex.cli.process import load_with
 from zerogex.cli.run import Distance, Expirations, Underlying
@@ -25,6 +27,7 @@ from zerogex.settings import Loaded
 if TYPE_CHECKING:
     from zerogex.engines.supervise import Probe, Service
 
+_FEED_URL = "TRADESTATION_API_URL"
 # Starting again mends none of these: usage, another writer, credentials, configuration.
 FATAL_CODES = frozenset({2, 75, 77, 78})
 
@@ -98,7 +101,9 @@ def _run(loaded: Loaded, simulation: Simulation) -> int:
         page = free_port(settings.serve_host, settings.serve_port)
         services = _services(loaded, simulation, begin, page)
         supervisor = Supervisor(services, emit=_emit, on_ready=lambda service: say(service.name, "running"))
-        return asyncio.run(supervisor.run())
+        ours = (services[0].env or {}).get(_FEED_URL) if begin is not None else None
+        with announce(settings.zerogex_home, ours) if ours else nullcontext():
+            return asyncio.run(supervisor.run())
 
 
 def _prepare(loaded: Loaded, simulation: Simulation) -> datetime | None:
@@ -148,7 +153,7 @@ def _services(loaded: Loaded, simulation: Simulation, begin: datetime | None, pa
     if begin is not None:
         feed = _feed_socket()
         url = f"http://127.0.0.1:{feed.getsockname()[1]}"
-        env |= {"TRADESTATION_API_URL": url}
+        env |= {_FEED_URL: url}
         argv = [*command, "simulate", "--listen-fd", str(feed.fileno()), *_simulator_options(simulation, begin)]
         services.append(Service("simulator", argv, env, ready=_answers(f"{url}/simulator/clock"), sockets=(feed,)))
         local = begin.astimezone(NEW_YORK)
