@@ -21,6 +21,8 @@ import pytest
 from typer.testing import Result
 
 from zerogex import settings
+from zerogex.analytics.analysis import analyze
+from zerogex.analytics.document import document
 from zerogex.cli import show, up
 from zerogex.domain.bar import MinuteBar
 from zerogex.domain.chain import OptionChain
@@ -126,6 +128,22 @@ def test_an_analysis_asked_for_by_hand_speaks_new_york_time(zerogex: Run, filled
     assert "2026-02-20 09:39:00 ET" in zerogex("analyze", "--once").stdout
     (row,) = json.loads(zerogex("analyze", "--once", "-o", "json").stdout)
     assert row["data_timestamp"] == "2026-02-20T14:39:00Z"
+
+
+@pytest.mark.parametrize("view", ["gex-preview", "underlying-latest"])
+def test_what_is_shown_as_now_says_how_old_it_is(view: str, zerogex: Run, filled: PostgresStore) -> None:
+    chain = filled.latest_chain("SPX")
+    assert chain is not None
+    analysis = analyze(chain)
+    filled.write_live(analysis, json.dumps(document(analysis) | {"computed_at": "2026-02-20T14:39:00Z"}).encode())
+    (row,) = json.loads(zerogex("show", view, "-o", "json").stdout)
+    assert row["state"] == "simulated" and 0 <= row["age_seconds"] < 10
+    assert "[STALE]" not in zerogex("show", view).stdout
+    filled.announce_feed(FeedState("simulator", True, OPEN + timedelta(hours=2), datetime.now(UTC), 0.001))
+    (row,) = json.loads(zerogex("show", view, "-o", "json").stdout)
+    assert row["state"] == "stale" and row["age_seconds"] == pytest.approx(111 * 60, abs=10)
+    heading = " ".join(zerogex("show", view).stdout.split())
+    assert "[SIMULATED] [STALE]" in heading
 
 
 @pytest.mark.parametrize(

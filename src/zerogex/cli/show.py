@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from zerogex import app, settings
+from zerogex.cli.ages import aged, stale_mark
 from zerogex.cli.marks import is_simulated, mark
 from zerogex.cli.nothing import say_nothing
 from zerogex.cli.output import Output, emit
@@ -60,7 +61,9 @@ def show(
     with app.open_store(settings.load()) as store:
         columns, rows = store.query(query.name, **known)
         state = store.feed_state()
-        emit(columns, rows, output, title=f"{query.description}{mark(is_simulated(state))}")
+        columns, rows = aged(query.name, columns, rows, store, state)
+        marks = mark(is_simulated(state)) + stale_mark(query.name, columns, rows)
+        emit(columns, rows, output, title=f"{query.description}{marks}")
         if not rows:
             say_nothing(store, underlying)
 

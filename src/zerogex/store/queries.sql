@@ -55,7 +55,7 @@ FROM ranked WHERE %(limit)s::bigint IS NULL OR rank <= %(limit)s
 ORDER BY underlying, strike
 
 -- gex_preview --
--- The live analysis of each underlying: what the page shows now.  GEX in dollars per 1 % move.
+-- The live analysis of each underlying as the page shows it, with its age and state.  GEX in dollars per 1 % move.
 -- symbol: underlying, all if left out
 SELECT underlying, data_timestamp, (payload ->> 'computed_at')::timestamptz AS computed_at, simulated, (payload ->> 'spot')::float8 AS spot,
        (payload ->> 'net_gex')::float8 AS net_gex, (payload ->> 'call_gex')::float8 AS call_gex,
@@ -161,7 +161,7 @@ WHERE %(symbol)s::text IS NULL OR newest.symbol = %(symbol)s
 ORDER BY newest.symbol, timestamp DESC
 
 -- underlying_latest --
--- The spot of each underlying as the feed says it now.
+-- The spot of each underlying as the feed said it last, with its age and state.
 -- symbol: underlying, all if left out
 SELECT underlying, timestamp, spot, spot_time, simulated, delayed
 FROM underlying_latest
