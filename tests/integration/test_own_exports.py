@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import httpx2
 import numpy as np
 import pytest
+import typer
+from typer.testing import CliRunner
 
 from served import NOON, Served, market_chain, serving, until
+from zerogex.cli.gex import gex
 from zerogex.domain.chain import OptionChain
 from zerogex.domain.iv import IvSource
 from zerogex.errors import ChainFileError
@@ -79,3 +84,15 @@ def test_lines_that_end_early_and_damaged_ones_are_told_apart(market: Served) ->
         read_chain(lines[0] + b"{" + b"".join(lines[1:]), "api.ndjson")
     with pytest.raises(ChainFileError, match="is damaged Arrow"):
         read_chain(exported(market, "arrow")[:-5000], "api.arrow")
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_the_command_says_simulated_of_an_export(market: Served, form: str, tmp_path: Path) -> None:
+    file = tmp_path / "saved"
+    file.write_bytes(exported(market, form))
+    command = typer.Typer(pretty_exceptions_enable=False)
+    command.command()(gex)
+    headline = CliRunner().invoke(command, [str(file)]).stdout.splitlines()[0]
+    assert headline.startswith("SPY 690.50   Fri 2026-02-20 12:00:00 ET")
+    assert "SIMULATED" in headline
+    assert json.loads(CliRunner().invoke(command, [str(file), "-o", "json"]).stdout)["simulated"] is True
