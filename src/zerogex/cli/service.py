@@ -280,9 +280,19 @@ def _readable(message: str) -> str:
 
 
 def unit_text(
-    unit: Unit, *, project: Path, home: Path, user: str, executable: Path, log_dir: Path | None = None
+    unit: Unit,
+    *,
+    project: Path,
+    home: Path,
+    user: str,
+    executable: Path,
+    log_dir: Path | None = None,
+    env_file: Path | None = None,
 ) -> str:
-    """The unit file of one service; `home` and `log_dir` are all it may write to."""
+    """The unit file of one service; `home` and `log_dir` are all it may write to.
+
+    `env_file` is named where the settings are elsewhere than in `.env` of `project`.
+    """
     name = "alert.unit" if unit is TELLER else "service.unit"
     template = files("zerogex.cli").joinpath("templates", name).read_text()
     return template.format(
@@ -290,6 +300,7 @@ def unit_text(
         command=unit.command,
         project=project,
         home=home,
+        env_file=f"\nEnvironment=ZEROGEX_ENV_FILE={env_file}" if env_file else "",
         writable=f"{home} {log_dir}" if log_dir else home,
         user=user,
         executable=executable,
@@ -313,23 +324,40 @@ def install(
     executable = (
         Path(sys.argv[0]).absolute() if Path(sys.argv[0]).name == "zerogex" else Path(sys.prefix, "bin/zerogex")
     )
+    env_file = loaded.env_file.absolute()
+    named = env_file if os.environ.get("ZEROGEX_ENV_FILE") else None
     for unit in (*UNITS.values(), TELLER):
-        target = folder / unit.unit
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            text = unit_text(unit, project=Path.cwd(), home=home, user=owner, executable=executable, log_dir=log_dir)
-            target.write_text(text)
-        except OSError as error:
-            raise SettingsError(f"{target} cannot be written ({error.strerror}); run this with sudo") from None
-        typer.echo(str(target))
+        text = unit_text(
+            unit, project=Path.cwd(), home=home, user=owner, executable=executable, log_dir=log_dir, env_file=named
+        )
+        typer.echo(str(_write(folder, unit.unit, text)))
     for needed in filter(None, (home, log_dir)):
         _make_folder(needed, owner)
+    if not env_file.is_file():
+        typer.echo(f"zerogex: there is no {env_file}; the services would start with the defaults alone", err=True)
     if not loaded.has_database:
         typer.echo(
             "zerogex: no database is configured (DB_HOST …); the services would share the embedded one", err=True
         )
     if folder == UNIT_FOLDER and (systemctl := shutil.which("systemctl")):
         subprocess.run([systemctl, "daemon-reload"], check=False)
+
+
+def _write(folder: Path, name: str, text: str) -> Path:
+    """Write one unit file; raises SettingsError saying what mends it."""
+    target = folder / name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        target.write_text(text)
+    except PermissionError as error:
+        raise SettingsError(f"{target} cannot be written ({error.strerror}); run this with sudo") from None
+    except (FileExistsError, NotADirectoryError):
+        raise SettingsError(f"{folder} is a file, or within one; name a folder with --folder") from None
+    except OSError as error:
+        raise SettingsError(
+            f"{target} cannot be written ({error.strerror}); name another folder with --folder"
+        ) from None
+    return target
 
 
 def _is_there(user: str) -> bool:

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 import zerogex
 from zerogex.cli import service
+from zerogex.errors import SettingsError
 
 runner = CliRunner()
 ROOT = Path(zerogex.__file__).parents[2]
@@ -129,6 +130,30 @@ def test_install_opens_the_log_folder_and_says_what_is_missing(tmp_path: Path, m
     assert f"ReadWritePaths={tmp_path}/home {tmp_path}/logs" in text.splitlines()
     assert (tmp_path / "home").is_dir() and (tmp_path / "logs").is_dir()
     assert "no database is configured" in result.output
+    assert f"there is no {tmp_path}/none; the services would start with the defaults alone" in result.stderr
+
+
+def test_install_names_the_settings_that_are_elsewhere(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("ZEROGEX_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").touch()
+    (tmp_path / "desk.env").touch()
+    for given, line in (("desk.env", f"Environment=ZEROGEX_ENV_FILE={tmp_path}/desk.env"), (None, None)):
+        monkeypatch.setenv("ZEROGEX_ENV_FILE", given) if given else monkeypatch.delenv("ZEROGEX_ENV_FILE")
+        result = runner.invoke(service.app, ["install", "--folder", str(tmp_path / "units")])
+        assert (result.exit_code, "there is no" in result.stderr) == (0, False)
+        for unit in (*service.UNITS.values(), service.TELLER):
+            lines = (tmp_path / "units" / unit.unit).read_text().splitlines()
+            assert [each for each in lines if "ENV_FILE" in each] == ([line] if line else [])
+
+
+@pytest.mark.parametrize("below", ["", "/units"])
+def test_a_folder_for_units_that_is_a_file_needs_no_sudo(tmp_path: Path, monkeypatch, below: str) -> None:
+    monkeypatch.setenv("ZEROGEX_HOME", str(tmp_path / "home"))
+    (tmp_path / "file").touch()
+    result = runner.invoke(service.app, ["install", "--folder", f"{tmp_path}/file{below}"])
+    assert isinstance(result.exception, SettingsError)
+    assert str(result.exception) == f"{tmp_path}/file{below} is a file, or within one; name a folder with --folder"
 
 
 def make(*arguments: str) -> str:
