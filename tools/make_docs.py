@@ -157,9 +157,9 @@ def views_page(store: PostgresStore) -> str:
     for query in queries().values():
         columns, _ = store.query(query.name)
         parts.append(f"\n## `{query.name.replace('_', '-')}`\n\n{query.description}\n\n")
-        options = {"symbol": "-u", "limit": "-n"}
-        parts += [f"- `{options.get(name, f'--{name}')}`: {meaning}\n" for name, meaning in query.parameters.items()]
-        parts.append(("\n" if query.parameters else "") + " · ".join(f"`{column}`" for column in columns) + "\n")
+        known = {show.OPTIONS[name]: said for name, said in query.parameters.items() if name in show.OPTIONS}
+        parts += [f"- `{option}`: {meaning}\n" for option, meaning in known.items()]
+        parts.append(("\n" if known else "") + " · ".join(f"`{column}`" for column in columns) + "\n")
     for name, description in show.CALENDAR_VIEWS.items():
         parts.append(f"\n## `{name}`\n\n{description}\n")
     return "".join(parts)

@@ -1,12 +1,15 @@
 """Pages made from the program say what the program does."""
 
 import importlib.util
+import re
 import sys
 from pathlib import Path
 
 import pytest
+import typer
 from dotenv import dotenv_values
 
+from zerogex.cli import main
 from zerogex.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -44,3 +47,11 @@ def test_the_readme_fits_a_short_front_door() -> None:
     text = (ROOT / "README.md").read_text()
     assert len(text.splitlines()) <= 150
     assert text.index("make run") < text.index("make test")
+
+
+def test_the_page_of_views_lists_options_that_show_has() -> None:
+    command = typer.main.get_command(main.app).commands["show"]  # type: ignore[attr-defined]
+    accepted = {option for parameter in command.params for option in parameter.opts}
+    listed = set(re.findall(r"^- `(-[^`]+)`:", (ROOT / "docs/views.md").read_text(), re.M))
+    assert listed == {"-u", "-n", "--minutes", "--day"}
+    assert listed <= accepted

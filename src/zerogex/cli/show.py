@@ -23,6 +23,7 @@ CALENDAR_VIEWS = {
     "gaps-today": "Minutes missing from the newest session.",
     "quality": "How good the newest session's data is, and why; findings are noted in data_quality_log.",
 }
+OPTIONS = {"symbol": "-u", "limit": "-n", "minutes": "--minutes", "day": "--day"}  # a query may have more: the API's
 _CALENDAR_PARAMETERS = {"gaps": ("symbol", "limit"), "gaps-today": ("symbol", "limit"), "quality": ("symbol", "day")}
 
 
