@@ -124,9 +124,11 @@ def _handler(handler: logging.Handler, formatter: logging.Formatter, level: int)
 def _pretty(settings: Settings, terminal: bool) -> logging.Formatter:
     if settings.log_format is LogFormat.JSON or (settings.log_format is LogFormat.AUTO and not terminal):
         return _json(None)
+    # Plain, because structlog's own choice shows the local variables of each frame, and an API key is one.
+    plain = structlog.dev.plain_traceback
     return _formatter(
         _in_new_york,
-        structlog.dev.ConsoleRenderer(colors=terminal, pad_event_to=28),
+        structlog.dev.ConsoleRenderer(colors=terminal, pad_event_to=28, exception_formatter=plain),
     )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import logging
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -109,14 +111,20 @@ def tables(database: DatabaseConfig) -> list[tuple[Any, ...]]:
         return connection.execute(asked).fetchall()
 
 
-@pytest.fixture
-def told(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Iterator[Callable[[], str]]:
-    """What a server writes with LOG_LEVEL=DEBUG, to files and to the terminal."""
+@pytest.fixture(params=["json", "text"])
+def told(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[], str]]:
+    """What a server writes with LOG_LEVEL=DEBUG, to files and, in either format, to the terminal."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     quiet = {name: logging.getLogger(name).level for name in logs._QUIET}
-    logs.configure(Settings(log_level=LogLevel.DEBUG, log_dir=tmp_path, _env_file=None), service="serve")  # type: ignore[call-arg]
-    yield lambda: "".join([*capfd.readouterr(), *(path.read_text() for path in tmp_path.glob("*.log"))])
+    chosen = Settings(log_level=LogLevel.DEBUG, log_format=request.param, log_dir=tmp_path, _env_file=None)  # type: ignore[call-arg]
+    terminal = (tmp_path / "terminal.log").open("w", buffering=1)
+    monkeypatch.setattr(sys, "stderr", terminal)
+    logs.configure(chosen, service="serve")
+    yield lambda: "".join(path.read_text() for path in sorted(tmp_path.glob("*.log")))
+    terminal.close()
     for handler in root.handlers:
         handler.close()
     root.handlers[:] = handlers
@@ -140,6 +148,27 @@ async def test_a_key_in_an_address_opens_nothing_and_is_written_nowhere(guarded:
     said = told()
     assert "wrong key" in said
     assert key not in said
+
+
+def test_a_key_in_use_when_a_route_fails_is_written_nowhere(guarded: Any, told: Callable[[], str]) -> None:
+    served, _, make = guarded
+    key = make("data")
+
+    async def fail() -> None:
+        raise RuntimeError("a defect of ours")
+
+    served.app.add_api_route("/fails", fail, include_in_schema=False)
+    basic = base64.b64encode(f"anybody:{key}".encode()).decode()
+    for headers in ({"X-API-Key": key}, {"Authorization": f"Bearer {key}"}, {"Authorization": f"Basic {basic}"}):
+        answer = httpx2.get(f"{served.address}/fails", headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
+        assert "defect" not in answer.text
+    # the last that is said of each of the three, in two files and on the terminal
+    said = until(lambda: (lines := told()).count("Exception in ASGI") == 3 * 3 and lines)
+    assert "a defect of ours" in said
+    assert key not in said
+    assert basic not in said
+    assert len(said.splitlines()) < 500
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "null"])

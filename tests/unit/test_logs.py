@@ -53,6 +53,23 @@ def test_text_lines_read_like_a_diary(restored, capsys: pytest.CaptureFixture[st
     assert "\x1b" not in line or sys.stderr.isatty()
 
 
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_traceback_has_the_lines_of_the_program_and_not_its_variables(restored, capsys, form: str) -> None:
+    def fail(text: str) -> None:
+        raise ValueError("inner cause")
+
+    logs.configure(Settings(log_format=form), service="serve")
+    try:
+        fail("-".join(("secret", "5f1d")))
+    except ValueError:
+        logging.getLogger("zerogex.test").exception("request failed")
+    said = capsys.readouterr().err
+    assert "inner cause" in said
+    assert "in fail" in said
+    assert "secret-5f1d" not in said
+    assert len(said.splitlines()) < 12
+
+
 def test_a_log_folder_gets_all_lines_and_the_errors_apart(restored, tmp_path: Path, capsys) -> None:
     say(Settings(log_format="json", log_dir=tmp_path / "logs"))
     everything = (tmp_path / "logs/main_engine.log").read_text().splitlines()
