@@ -109,12 +109,21 @@ async def test_a_restarted_server_declares_the_gap(standing: Served) -> None:
         ("[]", "bad_request"),
         ('{"op": "drop"}', "bad_request"),
         ('{"op": "subscribe", "topics": "summary:SPY"}', "bad_request"),
+        ('{"op": "subscribe", "topic": ["summary:SPY"]}', "bad_request"),
+        ('{"op": "subscribe", "topics": []}', "bad_request"),
+        ('{"op": "unsubscribe"}', "bad_request"),
+        ('{"op": "subscribe", "topics": ["summary:\\ud800"]}', "bad_request"),
+        ('{"op": "ping", "deep": ' + "[" * 4000, "bad_request"),
+        ('{"op": "ping", "last_seq": {"x": ' + "[" * 4000, "bad_request"),
+        ("[" * 8000, "bad_request"),
+        (b'{"op": "ping"}', "bad_request"),
+        (b"\xff\x00", "bad_request"),
         ('{"op": "subscribe", "topics": ["summary:NOPE"]}', "unknown_symbol"),
         ('{"op": "subscribe", "topics": ["gossip:SPY"]}', "unknown_topic"),
         ('{"op": "subscribe", "topics": [' + '"x",' * 3000 + '"x"]}', "request_too_long"),
     ],
 )
-async def test_a_wrong_request_is_a_problem_and_not_the_end(standing: Served, text: str, code: str) -> None:
+async def test_a_wrong_request_is_a_problem_and_not_the_end(standing: Served, text: str | bytes, code: str) -> None:
     async with client(standing) as ws:
         await ws.send(text)
         problem = await hear(ws, "problem")
@@ -122,6 +131,29 @@ async def test_a_wrong_request_is_a_problem_and_not_the_end(standing: Served, te
         assert problem["hint"]
         await ws.send('{"op": "ping"}')
         await hear(ws, "pong")
+
+
+@pytest.mark.parametrize(
+    ("text", "came", "expected"),
+    [
+        (b"{}", "binary frame", "a text frame"),
+        (
+            '{"op": "subscribe", "topic": ["summary:SPY"]}',
+            "unknown field `topic`",
+            "an object of op, topics, last_seq, epoch",
+        ),
+        ('{"op": "subscribe", "topics": []}', "No topics came with subscribe", "at least one"),
+        ("hello", "'hello'", "an object of"),
+    ],
+)
+async def test_a_wrong_request_is_told_what_came_and_what_was_expected(
+    standing: Served, text: str | bytes, came: str, expected: str
+) -> None:
+    async with client(standing) as ws:
+        await ws.send(text)
+        detail = (await hear(ws, "problem"))["detail"]
+    assert came in detail
+    assert f"expected {expected}" in detail
 
 
 async def test_a_client_follows_a_bounded_number_of_topics(served: Served) -> None:

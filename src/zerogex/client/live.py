@@ -70,7 +70,7 @@ async def _read(ws: ClientConnection, topics: Sequence[str], place: _Place) -> A
         kind = message["type"]
         if kind == "hello" and message["epoch"] != place.epoch:
             place.epoch, place.seq = message["epoch"], {}
-        elif kind == "problem" and message.get("status") in (404, 422):
+        elif kind == "problem" and message.get("status") in (400, 404, 422):
             raise ApiError(message)
         elif kind in ("snapshot", "change"):
             place.seq[message["topic"]] = message["seq"]

@@ -22,7 +22,7 @@ CLOSING_PATIENCE_S = 30.0  # how long a close frame may wait behind what a stall
 TRY_AGAIN_LATER, POLICY_VIOLATION, GOING_AWAY = 1013, 1008, 1001
 
 
-class Ask(msgspec.Struct):
+class Ask(msgspec.Struct, forbid_unknown_fields=True):
     """What a client may say."""
 
     op: Literal["subscribe", "unsubscribe", "ping"]
@@ -65,23 +65,31 @@ async def converse(websocket: WebSocket, hub: Hub) -> None:
 async def _listen(websocket: WebSocket, hub: Hub, subscriber: Subscriber) -> None:
     """Act on what the client says; ends when it leaves."""
     while True:
-        text = await websocket.receive_text()
+        message = await websocket.receive()
+        if message["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect(message["code"], message.get("reason"))
         try:
-            _act(text, hub, subscriber)
+            _act(message.get("text"), hub, subscriber)
         except Problem as problem:
             subscriber.say(encode(problem.document() | {"type": "problem"}).decode())
 
 
-def _act(text: str, hub: Hub, subscriber: Subscriber) -> None:
+def _act(text: str | None, hub: Hub, subscriber: Subscriber) -> None:
     hint = 'Say {"op": "subscribe", "topics": ["summary:SPY"]}; docs/api.md has the protocol.'
+    if text is None:
+        raise Problem(400, "bad_request", "Not a request: it came in a binary frame, expected a text frame.", hint)
     if len(text) > MAX_REQUEST_BYTES:
         raise Problem(413, "request_too_long", f"A request has at most {MAX_REQUEST_BYTES} characters.", hint)
     try:
         ask = msgspec.json.decode(text, type=Ask)
     except msgspec.DecodeError as error:
-        raise Problem(400, "bad_request", f"Not a request: {error}.", hint) from None
+        detail = f"Not a request: {text[:60]!r}: {error}; expected an object of {', '.join(Ask.__struct_fields__)}."
+        raise Problem(400, "bad_request", detail, hint) from None
     if ask.op == "ping":
         subscriber.say('{"type":"pong"}')
+    elif not ask.topics:
+        detail = f"No topics came with {ask.op}, expected at least one."
+        raise Problem(400, "bad_request", detail, hint)
     for name in ask.topics:
         if ask.op == "unsubscribe":
             hub.unsubscribe(subscriber, name)
