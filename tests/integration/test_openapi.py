@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -79,7 +80,8 @@ def test_a_fuzzer_finds_nothing(standing: Served, tmp_path: Path) -> None:
     options = "--phases examples,fuzzing --max-examples 3 --workers 1 --seed 7 --generation-deterministic"
     address = f"{standing.address}/api/v1/openapi.json"
     command = [sys.executable, "-m", "schemathesis.cli", "run", address, *options.split()]
-    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    hooks = {**os.environ, "SCHEMATHESIS_HOOKS": str(Path(__file__).with_name("fuzzed_times.py"))}
+    run = subprocess.run(command, cwd=tmp_path, env=hooks, capture_output=True, text=True, timeout=120, check=False)
     assert run.returncode == 0, run.stdout[-6000:]
 
 

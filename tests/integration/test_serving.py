@@ -209,6 +209,74 @@ def test_an_error_is_a_problem_document(standing: Served, path: str, status: int
     assert problem["detail"]
 
 
+ISO = "ISO 8601 with an offset, such as 2026-02-20T14:30:00Z"
+WORDS = "expected all, 0dte, next, or ISO dates; comma separated."
+
+
+@pytest.mark.parametrize(
+    ("path", "detail", "hint"),
+    [
+        ("bars?limit=0", "limit is '0': expected a whole number from 1 to 5000.", "limit: rows at most"),
+        ("bars?limit=many", "limit is 'many': expected a whole number from 1 to 5000.", "limit: rows at most"),
+        ("flow/type?minutes=9999", "minutes is '9999': expected a whole number from 1 to 1440.", "minutes: how many"),
+        ("bars?start=yesterday", f"start is 'yesterday': expected {ISO}.", "for example start=2026-02-20T14:30:00Z"),
+        ("quality?day=20", "day is '20': expected a day such as 2026-02-20.", "day: a New York day"),
+        ("quality?day=2026-02-30", "day is '2026-02-30': expected a valid date", "day: a New York day"),
+        ("quality?day=9999-01-01", "expected a day from 1970-01-02 to 2999-12-30.", "day: a New York day"),
+        ("summary?expirations=soon", f"expirations is 'soon': {WORDS}", "for example expirations=0dte"),
+        ("summary?expirations=" + "x" * 2500, "…: expected at most 2000 characters.", "expirations: all, 0dte"),
+        ("summary?dealer_model=evil", "expected 'naive', 'short_all', 'long_all' or 'inverse'.", "dealer_model:"),
+        ("summary?format=exe", "expected 'json', 'csv', 'ndjson', 'parquet' or 'arrow'.", "format: json, or rows"),
+        ("heatmap?measures=gold", "'gold': expected matrices, comma separated, of ", "for example measures=net_gex"),
+        ("summary?expiration=0dte", "'expiration' is no parameter of /api/v1/SPY/summary: expected as_of, dealer_model,"
+         " expirations, format.", "Did you mean expirations?"),
+        ("bars?bogus=1", "'bogus' is no parameter of /api/v1/SPY/bars: expected as_of, cursor,", "Leave it out"),
+        ("bars?limit=1&limit=2", "limit came 2 times: expected once.", "limit: rows at most"),
+        ("summary?as_of=2030-01-01T00:00:00Z", "as_of 2030-01-01T00:00:00Z lies after now (2026-02-20T17:00:00Z)",
+         "Leave `as_of` out"),
+        ("bars?as_of=2026-02-20T17:01:01Z", "lies after now", "Leave `as_of` out"),
+        ("summary?as_of=9999-01-01T00:00:00Z", "an instant from 1970-01-02T00:00:00Z to 2999-12-30T00:00:00Z.", "past"),
+        ("summary?as_of=0001-01-01T00:00:00Z", "as_of is '0001-01-01T00:00:00Z': expected an instant from", "past"),
+        ("history?start=0001-01-01T00:00:00%2B14:00", "expected an instant from 1970-01-02", "start:"),
+        ("bars?start=2026-02-20T15:00:00Z&end=2026-02-20T14:00:00Z",
+         "start 2026-02-20T15:00:00Z lies after end (2026-02-20T14:00:00Z)", "[start, end)"),
+        ("history?start=2026-02-20T15:00:00Z&as_of=2026-02-20T14:00:00Z", "lies after as_of", "[start, end)"),
+        ("history?start=2026-02-20T17:30:00Z", "lies after now (2026-02-20T17:00:00Z)", "[start, end)"),
+    ],
+)  # fmt: skip
+def test_a_parameter_that_does_not_fit_is_named_with_what_came_and_what_was_expected(
+    standing: Served, path: str, detail: str, hint: str
+) -> None:
+    answer = httpx2.get(f"{standing.address}/api/v1/SPY/{path}")
+    problem = answer.json()
+    assert (answer.status_code, problem["code"]) == (422, "invalid_parameter")
+    assert detail in problem["detail"]
+    assert hint in problem["hint"]
+
+
+def test_several_wrong_parameters_are_told_together(standing: Served) -> None:
+    problem = httpx2.get(f"{standing.address}/api/v1/SPY/bars?limit=0&start=x").json()
+    assert [fault["where"] for fault in problem["faults"]] == ["query.start", "query.limit"]
+    assert problem["detail"] == " ".join(fault["what"] for fault in problem["faults"])
+
+
+@pytest.mark.parametrize("path", ["/symbols", "/levels", "/alerts", "/me", "/version", "/health/live"])
+def test_no_route_ignores_a_parameter(standing: Served, path: str) -> None:
+    answer = httpx2.get(f"{standing.address}/api/v1{path}?bogus=1")
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_parameter")
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/levels", "/SPY/summary", "/SPY/heatmap", "/SPY/heatmap?by=time", "/SPY/smile", "/SPY/chain", "/SPY/bars",
+     "/SPY/history", "/SPY/quality", "/SPY/flow/type"],
+)  # fmt: skip
+def test_nothing_is_answered_as_of_an_instant_to_come(standing: Served, path: str) -> None:
+    asked = f"{standing.address}/api/v1{path}{'&' if '?' in path else '?'}as_of="
+    assert httpx2.get(f"{asked}2026-02-20T17:01:01Z").status_code == 422
+    assert httpx2.get(f"{asked}2026-02-20T17:01:00Z").status_code != 422  # the caller's clock may be ahead
+
+
 def test_a_write_is_refused(standing: Served) -> None:
     assert httpx2.post(f"{standing.address}/api/v1/symbols", json={}).json()["code"] == "method_not_allowed"
 

@@ -69,13 +69,13 @@ class Analyses:
 
     async def answer(self, question: Question) -> Answered:
         """The analysis asked for; raises Problem where there is no chain for it."""
+        self._board.moment(question.as_of)
         key, chain = await self._chain(question)
         chosen = chosen_expirations(question.expirations, chain)
         whole = (key, question.dealer_model, chosen)
         selected, analysis, plain = await self._answers.get(whole, lambda: self._compute(chain, question, chosen))
-        moment = self._board.moment()
+        moment = self._board.moment(question.as_of)
         if question.as_of is not None:
-            moment = moment.at(question.as_of)
             plain = plain | {"as_of": iso(question.as_of)}
         version = f"{hash(whole) & 0xFFFFFFFFFFFF:x}-{plain.get('as_of', '')}"
         return Answered(selected, analysis, plain, moment, version)

@@ -18,7 +18,7 @@ from starlette.websockets import WebSocket
 from zerogex.clock import Clock
 from zerogex.metrics import Meter
 from zerogex.ports import Store
-from zerogex.serving import described, page, problems
+from zerogex.serving import described, page, parameters, problems
 from zerogex.serving.access import Access
 from zerogex.serving.board import Board
 from zerogex.serving.config import ServingConfig
@@ -62,6 +62,7 @@ def create_app(store: Store, clock: Callable[[], Clock], config: ServingConfig, 
         lifespan=lifespan,
     )
     problems.install(app)
+    parameters.install(app)
     described.install(app)
     app.include_router(api(store, board, hub))
 

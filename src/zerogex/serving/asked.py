@@ -12,6 +12,7 @@ import msgspec
 from fastapi import Depends, Path, Query
 from pydantic import AfterValidator, BeforeValidator
 
+from zerogex.analytics.document import iso
 from zerogex.domain.exposure import DealerModel
 from zerogex.serving.analyses import Question
 from zerogex.serving.problems import Problem
@@ -31,24 +32,28 @@ def _written(form: re.Pattern[str], like: str) -> BeforeValidator:
 
     def check(value: Any) -> Any:
         if isinstance(value, str) and form.fullmatch(value) is None:
-            raise ValueError(f"expected {like}")
+            raise ValueError(like)
         return value
 
     return BeforeValidator(check)
 
 
-def _clamped(instant: datetime | None) -> datetime | None:
-    """An instant as UTC, within the years we know: what lies beyond them is as good as their ends."""
+def _within(instant: datetime | None) -> datetime | None:
+    """An instant as UTC; raises ValueError for one outside the years we know."""
     if instant is None:
         return None
     try:
-        return min(max(instant.astimezone(UTC), EARLIEST), LATEST)
+        if EARLIEST <= instant <= LATEST:
+            return instant.astimezone(UTC)
     except OverflowError:
-        return EARLIEST if instant.year < 2000 else LATEST
+        pass
+    raise ValueError(f"an instant from {iso(EARLIEST)} to {iso(LATEST)}")
 
 
 def _known_day(day: date | None) -> date | None:
-    return None if day is None else min(max(day, EARLIEST.date()), LATEST.date())
+    if day is not None and not EARLIEST.date() <= day <= LATEST.date():
+        raise ValueError(f"a day from {EARLIEST.date()} to {LATEST.date()}")
+    return day
 
 
 _IsoInstant = Annotated[datetime, _written(_INSTANT, "ISO 8601 with an offset, such as 2026-02-20T14:30:00Z")]
@@ -57,12 +62,12 @@ _IsoDay = Annotated[date, _written(_DAY, "a day such as 2026-02-20")]
 Symbol = Annotated[str, Path(description="an underlying that `symbols` lists; case does not matter", examples=["SPY"])]
 Instant = Annotated[
     _IsoInstant | None,
-    AfterValidator(_clamped),
+    AfterValidator(_within),
     Query(description="ISO 8601 with an offset", examples=["2026-02-20T14:30:00Z"]),
 ]
 AsOf = Annotated[
     _IsoInstant | None,
-    AfterValidator(_clamped),
+    AfterValidator(_within),
     Query(description="a past instant, ISO 8601 with an offset: answers from the last minute stored by then"),
 ]
 Limit = Annotated[int, Query(ge=1, le=MAX_ROWS, description="rows at most; `next_cursor` continues")]
@@ -104,6 +109,16 @@ def span(
     until = now + timedelta(minutes=1) if end is None else end
     begin = until - timedelta(days=1) if start is None else start
     return begin, max(min(until, begin + most), begin)
+
+
+def check_order(start: datetime | None, end: datetime | None, as_of: datetime | None, now: datetime) -> None:
+    """Refuse a stretch of time that ends before it starts: raises Problem 422."""
+    limits = {"end": end, "as_of": as_of, "now": now + timedelta(minutes=1) if end is None else None}
+    for name, limit in limits.items():
+        if start is not None and limit is not None and start > limit:
+            said = now if name == "now" else limit
+            detail = f"start {iso(start)} lies after {name} ({iso(said)}), expected one before it."
+            raise Problem(422, "invalid_parameter", detail, "A stretch is [start, end); without times, the newest.")
 
 
 def cursor_of(key: Any) -> str:

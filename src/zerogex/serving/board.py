@@ -9,16 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
 from zerogex.clock import Clock
 from zerogex.domain.bar import MinuteBar
 from zerogex.serving import views
 from zerogex.serving.config import ServingConfig
-from zerogex.serving.problems import database_unavailable, unknown_symbol, waiting_for_data
+from zerogex.serving.problems import database_unavailable, still_to_come, unknown_symbol, waiting_for_data
 from zerogex.serving.views import Moment
 
 BARS_KEPT = 1000  # minutes a symbol: two regular sessions and the hours around them
+AHEAD = timedelta(minutes=1)  # how far a caller's clock may be before ours
 
 
 @dataclass(slots=True)
@@ -47,9 +49,14 @@ class Board:
         for symbol in self.config.symbols:
             self.known[symbol] = Known(symbol)
 
-    def moment(self) -> Moment:
-        """Now, read once."""
-        return Moment.of(self.clock(), self.config.stale_after_s, self.database)
+    def moment(self, as_of: datetime | None = None) -> Moment:
+        """Now, read once, or a past instant; raises Problem 422 for one to come."""
+        moment = Moment.of(self.clock(), self.config.stale_after_s, self.database)
+        if as_of is None:
+            return moment
+        if as_of > moment.now + AHEAD:
+            raise still_to_come(as_of, moment.now)
+        return moment.at(as_of)
 
     def symbols(self) -> list[str]:
         """Configured symbols in their order, then what the database has, ascending."""

@@ -73,10 +73,9 @@ def _flow(router: APIRouter, board: Board, reader: Reader, name: str, kind: Kind
         form: As = Format.JSON,
     ) -> Response:
         entry = board.entry(symbol)
-        moment = board.moment()
+        moment = board.moment(as_of)
         span = Span(day, minutes)
         if as_of is not None:
-            moment = moment.at(as_of)
             span = await _span_until(reader, entry.symbol, moment.now, minutes)
         rows = await reader.query(kind.query, symbol=entry.symbol, limit=limit, **asdict(span))
         instant = None if as_of is None else moment.now

@@ -27,7 +27,7 @@ Measures = Annotated[
     Query(
         max_length=400,
         pattern=f"^({_ONE})(,({_ONE}))*$",
-        description="which matrices, comma separated; all if left out",
+        description=f"matrices, comma separated, of {', '.join(chain_views.MEASURES)}; all if left out",
         examples=["net_gex"],
     ),
 ]
@@ -85,7 +85,7 @@ async def _through_day(
     The flips are those of the whole chain, so there are none beside chosen expirations.
     """
     entry = board.entry(question.symbol)
-    moment = board.moment() if question.as_of is None else board.moment().at(question.as_of)
+    moment = board.moment(question.as_of)
     day = day or trading_date(moment.now if question.as_of else _newest(entry.document, moment.now))
     begin = new_york_midnight(day)
     until = min(new_york_midnight(day + timedelta(days=1)), question.as_of or datetime.max.replace(tzinfo=begin.tzinfo))

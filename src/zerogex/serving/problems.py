@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Coroutine, Mapping
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 
 import msgspec
 from fastapi import FastAPI, Request, Response
-from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 
+from zerogex.analytics.document import iso
 from zerogex.errors import StoreError, StoreUnavailable
 
 log = logging.getLogger(__name__)
@@ -84,6 +85,12 @@ def waiting_for_data(symbol: str) -> Problem:
     )
 
 
+def still_to_come(as_of: datetime, now: datetime) -> Problem:
+    """422: nothing can be known as of an instant that the feed's clock has not reached."""
+    detail = f"as_of {iso(as_of)} lies after now ({iso(now)}), expected a past instant."
+    return Problem(422, "invalid_parameter", detail, "Leave `as_of` out for the newest.")
+
+
 def database_unavailable() -> Problem:
     """503: the database cannot be reached, and nothing is remembered that would answer."""
     return Problem(
@@ -100,7 +107,6 @@ def install(app: FastAPI) -> None:
     handlers: dict[type[Exception], Handler] = {
         Problem: _problem,
         HTTPException: _http,
-        RequestValidationError: _invalid,
         StoreError: _store,
         Exception: _unexpected,
     }
@@ -120,14 +126,6 @@ async def _http(request: Request, error: Exception) -> Response:
     code = phrase.lower().replace(" ", "_").replace("-", "_")
     detail = f"{phrase}: {request.method} {request.url.path}"
     return Problem(error.status_code, code, detail, hint, headers=error.headers).response(request)
-
-
-async def _invalid(request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)
-    faults = [{"where": ".".join(map(str, fault["loc"])), "what": fault["msg"]} for fault in error.errors()]
-    detail = "; ".join(f"{fault['where']}: {fault['what']}" for fault in faults[:5])
-    hint = "Times are ISO 8601 with an offset (2026-02-20T14:30:00Z), counts are whole numbers."
-    return Problem(422, "invalid_parameter", detail, hint, faults=faults[:20]).response(request)
 
 
 async def _store(request: Request, error: Exception) -> Response:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from zerogex.ports import Store
 from zerogex.serving import alert_routes, analysis_routes, flow_routes, heatmap_routes, time_routes, views
@@ -16,6 +16,7 @@ from zerogex.serving.board import Board
 from zerogex.serving.described import PROBLEM, answers
 from zerogex.serving.hub import Hub
 from zerogex.serving.keys import SCOPES
+from zerogex.serving.parameters import only_known
 from zerogex.serving.problems import Problem, database_unavailable
 from zerogex.serving.reading import Reader
 from zerogex.serving.responses import answer, encode, fingerprint
@@ -31,7 +32,7 @@ JSON: dict[int | str, dict[str, Any]] = {
 
 def api(store: Store, board: Board, hub: Hub) -> APIRouter:
     """All routes below /api/v1."""
-    router = APIRouter(prefix="/api/v1", responses=JSON)
+    router = APIRouter(prefix="/api/v1", responses=JSON, dependencies=[Depends(only_known)])
     reader = Reader(store, board.config.store_timeout_s)
     analyses = Analyses(reader, board)
     _about_server(router, board, hub)
@@ -100,7 +101,7 @@ def _about_all(router: APIRouter, board: Board, analyses: Analyses) -> None:
     @router.get("/levels", tags=["market"], responses=answers("levels"))
     async def levels(request: Request, as_of: AsOf = None, form: As = Format.JSON) -> Response:
         """The levels of every underlying in one table."""
-        moment = board.moment() if as_of is None else board.moment().at(as_of)
+        moment = board.moment(as_of)
         found = _now(board, moment) if as_of is None else await _then(board, analyses, as_of)
         rows = [views.level_row(document, seen) for document, seen, _ in found]
         body = views.table_head([(document, seen) for document, seen, _ in found], moment) | {"levels": rows}

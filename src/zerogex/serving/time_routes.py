@@ -24,9 +24,11 @@ from zerogex.serving.asked import (
     Instant,
     Limit,
     Symbol,
+    check_order,
     cursor_of,
     place,
     span,
+    unknown_cursor,
 )
 from zerogex.serving.board import Board, Known
 from zerogex.serving.described import options
@@ -90,7 +92,7 @@ def _bars(router: APIRouter, board: Board, reader: Reader) -> None:
         if as_of is not None:
             ended = as_of - timedelta(seconds=board.config.bucket_seconds)
             rows = [bar for bar in rows if bar.timestamp <= ended]
-        moment = board.moment() if as_of is None else board.moment().at(as_of)
+        moment = board.moment(as_of)
         document = views.seen_from(entry.document or {}, entry.symbol, as_of, None)
         body = views.bars(entry.symbol, rows[:limit], document, moment)
         body["next_start"] = rows[limit].timestamp if len(rows) > limit else None
@@ -121,8 +123,11 @@ def bounds(
     """
     if cursor is not None:
         after, last = place(cursor, tuple[AwareInstant, AwareInstant])
+        if after >= last:
+            raise unknown_cursor()
         begin, until = span(after + timedelta(microseconds=1), last, board.moment().now, most)
         return begin, until, last
+    check_order(start, end, as_of, board.moment(as_of).now)
     if as_of is not None:
         known_until = as_of + timedelta(microseconds=1)
         end = known_until if end is None else min(known_until, end)
@@ -162,7 +167,7 @@ def _history(router: APIRouter, board: Board, reader: Reader) -> None:
             step_s=resolution.step.total_seconds(),
             limit=limit + 1,
         )
-        moment = board.moment() if as_of is None else board.moment().at(as_of)
+        moment = board.moment(as_of)
         document = views.seen_from(entry.document or {}, entry.symbol, as_of, views.newest_of(rows[:limit]))
         body = views.head(document, moment) | {
             "underlying": entry.symbol,
@@ -186,7 +191,7 @@ def _quality(router: APIRouter, board: Board, reader: Reader) -> None:
     ) -> Response:
         """How complete a day is: coverage, missing minutes, findings, and how far each stage lags behind now."""
         entry = board.entry(symbol)
-        moment = board.moment() if as_of is None else board.moment().at(as_of)
+        moment = board.moment(as_of)
         session = day or newest_session(moment.now)
         stages = await reader.query("api_stages", symbol=entry.symbol)
         document = views.seen_from(entry.document or {}, entry.symbol, as_of, as_of)
