@@ -26,8 +26,9 @@ from zerogex.analytics.document import document
 from zerogex.cli import show, up
 from zerogex.domain.bar import MinuteBar
 from zerogex.domain.chain import OptionChain
+from zerogex.errors import StoreError
 from zerogex.ports import FeedState, MinuteBatch
-from zerogex.store import upkeep
+from zerogex.store import restore, upkeep
 from zerogex.store.config import DatabaseConfig
 from zerogex.store.postgres import PostgresStore
 from zerogex.store.sql import queries, statement
@@ -515,6 +516,21 @@ def test_a_dump_that_is_cut_off_or_anothers_leaves_no_database(
         assert (result.exit_code, result.stderr.count("\n")) == (74, 1)
         assert f"{file} {said}" in result.stderr
         assert f"{database.dbname}_never" not in databases(database)
+
+
+def test_a_new_database_that_cannot_be_dropped_again_is_named_with_the_command_that_does(
+    database: DatabaseConfig,
+) -> None:
+    target = replace(database, dbname=f"{database.dbname}_held")
+    with (
+        psycopg.connect(**database.parameters(), autocommit=True) as connection,
+        pytest.raises(StoreError) as caught,
+        restore._made(target),
+    ):
+        connection.execute(f'ALTER DATABASE "{target.dbname}" IS_TEMPLATE true')  # which no one can drop
+        raise StoreError("x.csv.gz is damaged")
+    assert str(caught.value).startswith("x.csv.gz is damaged; the unfinished database is left (")
+    assert str(caught.value).endswith(f"zerogex db psql -d postgres -c 'DROP DATABASE \"{target.dbname}\"'")
 
 
 def databases(config: DatabaseConfig) -> set[str]:
