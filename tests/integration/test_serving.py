@@ -12,6 +12,7 @@ import pytest
 
 from served import NOON, Served, cut_off, market_chain, serving, until
 from zerogex.ports import FeedState
+from zerogex.serving.asked import cursor_of
 from zerogex.serving.guard import SECURITY_HEADERS
 from zerogex.serving.page import DASHBOARD
 from zerogex.store.config import DatabaseConfig
@@ -188,6 +189,21 @@ def test_every_answer_carries_the_security_headers(standing: Served, path: str) 
         ("/api/v1/SPY/bars?start=0", 422, "invalid_parameter"),
         ("/api/v1/SPY/bars?cursor=bm9uZQ", 404, "unknown_cursor"),
         ("/api/v1/SPY/history?cursor=%00", 404, "unknown_cursor"),
+        (
+            f"/api/v1/SPY/bars?cursor={cursor_of(['9999-12-31T23:59:58Z', '9999-12-31T23:59:59Z'])}",
+            404,
+            "unknown_cursor",
+        ),
+        (
+            f"/api/v1/SPY/history?cursor={cursor_of(['0001-01-01T00:00:00Z', '0001-01-02T00:00:00Z'])}",
+            404,
+            "unknown_cursor",
+        ),
+        (
+            f"/api/v1/SPY/history?cursor={cursor_of(['2026-02-20T00:00:00Z', '2026-02-19T00:00:00Z'])}",
+            404,
+            "unknown_cursor",
+        ),
         ("/api/v1/SPY/flow/type?day=0", 422, "invalid_parameter"),
         ("/api/v1/SPY/flow/nonsense", 404, "not_found"),
         ("/api/v1/SPY/heatmap?measures=net_gex,nonsense", 422, "invalid_parameter"),

@@ -104,4 +104,8 @@ def hostname(host: str) -> str:
 
 def same_origin(origin: str, host: str) -> bool:
     """Whether an Origin header names the very host and port that was called."""
-    return urlsplit(origin).netloc.lower() == host.lower() and origin.startswith(("http://", "https://"))
+    try:
+        named = urlsplit(origin).netloc.lower()
+    except ValueError:
+        return False
+    return named == host.lower() and origin.startswith(("http://", "https://"))

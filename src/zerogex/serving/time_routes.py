@@ -15,6 +15,8 @@ from zerogex.domain.calendar import is_session, new_york, previous_session, sess
 from zerogex.pipeline.gaps import expected_minutes, missing_minutes
 from zerogex.serving import views
 from zerogex.serving.asked import (
+    EARLIEST,
+    LATEST,
     MAX_ROWS,
     MAX_SPAN,
     As,
@@ -123,7 +125,7 @@ def bounds(
     """
     if cursor is not None:
         after, last = place(cursor, tuple[AwareInstant, AwareInstant])
-        if after >= last:
+        if not EARLIEST <= after < last <= LATEST:
             raise unknown_cursor()
         begin, until = span(after + timedelta(microseconds=1), last, board.moment().now, most)
         return begin, until, last

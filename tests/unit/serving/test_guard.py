@@ -30,7 +30,7 @@ def test_another_host_name_is_refused(host: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "origin", ["http://evil.example", "null", "http://localhost:9999", "file://", "x://localhost:1"]
+    "origin", ["http://evil.example", "null", "http://localhost:9999", "file://", "x://localhost:1", "http://["]
 )
 def test_a_foreign_origin_is_refused(origin: str) -> None:
     assert refusal({"host": "localhost:1", "origin": origin}) == "foreign_origin"
