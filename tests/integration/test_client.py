@@ -126,3 +126,13 @@ async def test_live_resumes_after_a_cut(store: PostgresStore) -> None:
 async def test_live_of_what_is_not_there_is_an_error(standing: Served) -> None:
     with Client(standing.address) as client, pytest.raises(ApiError, match="NOPE"):
         await anext(client.live("NOPE"))
+
+
+async def test_live_of_nothing_is_an_error(standing: Served) -> None:
+    with Client(standing.address) as client, pytest.raises(ApiError, match="No topics came"):
+        await anext(client.live())
+
+
+def test_a_misspelt_option_is_an_error_that_names_the_right_one(standing: Served) -> None:
+    with Client(standing.address) as client, pytest.raises(ApiError, match=r"Did you mean expirations\?"):
+        client.summary("SPY", expiration="0dte")
