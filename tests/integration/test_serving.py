@@ -276,7 +276,12 @@ def test_several_wrong_parameters_are_told_together(standing: Served) -> None:
     assert problem["detail"] == " ".join(fault["what"] for fault in problem["faults"])
 
 
-@pytest.mark.parametrize("path", ["/symbols", "/levels", "/alerts", "/me", "/version", "/health/live"])
+@pytest.mark.parametrize("path", ["/health/live", "/health/ready"])
+def test_a_load_balancer_may_add_what_it_likes_to_its_question(standing: Served, path: str) -> None:
+    assert httpx2.get(f"{standing.address}/api/v1{path}?probe=7").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/symbols", "/levels", "/alerts", "/me", "/version"])
 def test_no_route_ignores_a_parameter(standing: Served, path: str) -> None:
     answer = httpx2.get(f"{standing.address}/api/v1{path}?bogus=1")
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_parameter")
