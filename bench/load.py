@@ -31,7 +31,7 @@ from typing import Any
 
 import httpx2
 import msgspec
-from platform_run import ENGINES, Platform, Usage, family, shared_mb, total, usage
+from platform_run import ENGINES, Platform, Usage, family, shared_mb, told, total, usage
 from replay import Probe, Schedule, shares
 from websockets.asyncio.client import connect
 
@@ -402,14 +402,7 @@ def main() -> int:
     asked = parser.parse_args()
     symbols = [name.strip().upper() for name in asked.symbols.split(",") if name.strip()]
     document = asyncio.run(measure(asked, symbols))
-    text = json.dumps(document, indent=1, default=str)
-    if asked.output:
-        asked.output.write_text(text + "\n", encoding="utf-8")
-    else:
-        print(text)
-    for sentence in document["broken"]:
-        print(f"broken: {sentence}", file=sys.stderr)
-    return 1 if document["broken"] else 0
+    return told(document, asked.output)
 
 
 if __name__ == "__main__":

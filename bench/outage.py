@@ -26,8 +26,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from load import ENGINES, Driver, feed
-from platform_run import Platform, descendants, total, usage
+from load import Driver, feed
+from platform_run import ENGINES, Platform, descendants, told, total, usage
 from replay import Schedule, shares
 
 LIMITS = {"grown_mb": 100.0, "drained_s": 10.0}
@@ -172,14 +172,7 @@ def main() -> int:
     parser.add_argument("-o", "--output", type=Path, help="a file for the JSON; left out: stdout")
     asked = parser.parse_args()
     document = asyncio.run(measure(asked))
-    text = json.dumps(document, indent=1, default=str)
-    if asked.output:
-        asked.output.write_text(text + "\n", encoding="utf-8")
-    else:
-        print(text)
-    for sentence in document["broken"]:
-        print(f"broken: {sentence}", file=sys.stderr)
-    return 1 if document["broken"] else 0
+    return told(document, asked.output)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -16,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx2
 
@@ -191,6 +193,18 @@ class Platform:
 def total(metrics: Mapping[tuple[str, str], float], name: str, label: str = "") -> float:
     """The sum of a metric over all its labels that contain a text."""
     return sum(value for (known, labels), value in metrics.items() if known == name and label in labels)
+
+
+def told(document: Mapping[str, Any], output: Path | None) -> int:
+    """Write what was measured as JSON (None: to stdout), say what is broken, and the exit code."""
+    text = json.dumps(document, indent=1, default=str)
+    if output:
+        output.write_text(text + "\n", encoding="utf-8")
+    else:
+        print(text)
+    for sentence in document["broken"]:
+        print(f"broken: {sentence}", file=sys.stderr)
+    return 1 if document["broken"] else 0
 
 
 def free_ports(count: int) -> int:

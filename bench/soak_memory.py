@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import statistics
 import sys
 import time
@@ -28,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from load import Heard, watch
-from platform_run import ENGINES, Platform, Usage, total, usage
+from platform_run import ENGINES, Platform, Usage, told, total, usage
 
 MONDAY = datetime(2026, 11, 16, 8, 0)  # noqa: DTZ001 - New York, as `zerogex up --start` takes it
 MOST_MB_PER_HOUR = 1.0
@@ -137,14 +136,7 @@ def main() -> int:
             for hours, used, counts in samples
         ],
     }
-    text = json.dumps(document, indent=1, default=str)
-    if asked.output:
-        asked.output.write_text(text + "\n", encoding="utf-8")
-    else:
-        print(text)
-    for sentence in document["broken"]:
-        print(f"broken: {sentence}", file=sys.stderr)
-    return 1 if document["broken"] else 0
+    return told(document, asked.output)
 
 
 if __name__ == "__main__":
