@@ -225,7 +225,7 @@ def walk(names: Sequence[str], arguments: argparse.Namespace, env: dict[str, str
         first = next((line for line in ran.text.splitlines() if line.strip()), "")
         lines = len(ran.text.splitlines())
         said = f"FAILED: {'; '.join(wrong)} | {first}" if wrong else first
-        print(f"{name:<22} {ran.code:>4} {ran.seconds:>6.1f} {lines:>5}  {said[: 200 if wrong else 100]}", flush=True)
+        print(f"{name:<22} {ran.code!s:>4} {ran.seconds:>6.1f} {lines:>5}  {said[: 200 if wrong else 100]}", flush=True)
         if arguments.keep:
             (arguments.keep / f"{name}.txt").write_text(f"{ran.out}--- stderr, exit {ran.code}\n{ran.err}")
     print(f"{ran_count} of {len(names)} targets run, {failed} failed")

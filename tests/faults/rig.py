@@ -19,6 +19,7 @@ import msgspec
 import psycopg
 
 from zerogex.domain.bar import UnderlyingBar
+from zerogex.domain.calendar import minute_of
 from zerogex.domain.quote import OptionQuote
 from zerogex.engines.analyze import AnalyzeConfig, AnalyzeEngine
 from zerogex.engines.ingest import IngestConfig, IngestEngine
@@ -251,8 +252,8 @@ class Rig:
 
     async def mended(self) -> None:
         """Wait until no minute is without its closing bar, of those that were over when this was asked."""
-        now = self.clock.now() - 2 * MINUTE
-        await until(lambda: all(one.mender.span(now) is None for one in self.engine.followed))
+        overdue = minute_of(self.clock.now()) + MINUTE / 2  # when the last of them is asked for
+        await until(lambda: all(one.mender.span(overdue) is None for one in self.engine.followed))
 
     async def quiet(self) -> None:
         """Let the feed fall silent without breaking, and wait until all that was sent has been merged, or is lost.
