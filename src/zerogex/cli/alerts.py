@@ -11,6 +11,7 @@ import typer
 
 from zerogex import app as wiring
 from zerogex import settings
+from zerogex.cli.nothing import say_nothing
 from zerogex.cli.output import Output, emit
 from zerogex.errors import ChannelError, SettingsError, WrongUsage
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Alerts: rules, channels, what was told.", no_args_is_help=True, rich_markup_mode=None)
 
 As = Annotated[Output, typer.Option("-o", "--output", help="table, json, csv or ndjson.")]
+NOTHING_TOLD = "no alerts yet; `zerogex alerts list` shows what is watched"
 RULES = ("rule", "words", "band", "cooldown_s", "side", "alerts", "last_alert", "created_at")
 LOG = ("timestamp", "title", "message", "delivered", "simulated", "alert_id")
 
@@ -114,13 +116,11 @@ def log(
     """What was told, newest first, and whether it arrived."""
     with wiring.open_store(settings.load()) as store:
         told = store.alerts.log(limit, symbol.upper() if symbol else None)
-        known = store.underlyings()
-    emit(LOG, [tuple({**row, "delivered": _delivered(row)}[name] for name in LOG) for row in told], output)
-    if symbol and not told and known and symbol.upper() not in known:
-        typer.echo(f"zerogex: nothing of {symbol.upper()} is stored; there is {', '.join(known)}", err=True)
-        raise typer.Exit(1)
-    if not told:
-        typer.echo("zerogex: no alerts yet; `zerogex alerts list` shows what is watched", err=True)
+        emit(LOG, [tuple({**row, "delivered": _delivered(row)}[name] for name in LOG) for row in told], output)
+        if not told and symbol:
+            say_nothing(store, symbol, NOTHING_TOLD)
+        elif not told:  # of the feed and the services, too, of which nothing need be stored
+            typer.echo(f"zerogex: {NOTHING_TOLD}", err=True)
 
 
 @app.command()

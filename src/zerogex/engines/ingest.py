@@ -105,14 +105,16 @@ class IngestEngine:
 
     async def _lock(self, locks: ExitStack, underlying: str) -> None:
         """Hold an underlying's lock; one that a dead process of this machine left behind is waited for."""
-        deadline = time.monotonic() + _GHOST_REAL_S
+        deadline, said = time.monotonic() + _GHOST_REAL_S, False
         while True:
             try:
                 return await in_thread(_enter, locks, self.store.writer_lock(underlying))
             except LockHeld as held:
                 if not held.passing or time.monotonic() > deadline:
                     raise
-                log.info("lock of a dead process waited for", extra={"underlying": underlying, "reason": str(held)})
+                if not said:
+                    log.info("lock of a dead process waited for", extra={"underlying": underlying, "reason": str(held)})
+                said = True
             await asyncio.sleep(_GHOST_LOOK_REAL_S)
 
     async def _share(self, on_started: Callable[[], None]) -> None:
@@ -132,7 +134,7 @@ class IngestEngine:
         try:
             if self.config.backfill_on_startup:
                 await self._fill_gaps(underlying)
-            if not await self._is_known(one):
+            if not await self._follow_if_known(one):
                 await asyncio.Event().wait()  # nobody else can follow it either: the lock says that it is looked after
         finally:
             self.followed.remove(one)
@@ -162,7 +164,7 @@ class IngestEngine:
 
     async def _follow_one(self, one: UnderlyingIngest) -> None:
         """Follow an underlying; one that the feed does not know leaves the others alone."""
-        if await self._is_known(one):
+        if await self._follow_if_known(one):
             return
         self.followed.remove(one)
         self.budget.remove(one.underlying)
@@ -170,8 +172,11 @@ class IngestEngine:
             names = ",".join(self.config.underlyings)
             raise SettingsError(f"the feed does not know {names}; check STREAM_UNDERLYING (or -u)")
 
-    async def _is_known(self, one: UnderlyingIngest) -> bool:
-        """Follow it; False, and said once, where the feed has never heard of it.  One it forgot later is an error."""
+    async def _follow_if_known(self, one: UnderlyingIngest) -> bool:
+        """Follow until cancelled; False, and said once, where the feed has never heard of it.
+
+        One that the feed forgets later is an error.
+        """
         try:
             await one.run()
         except (UnknownSymbol, ExceptionGroup) as error:

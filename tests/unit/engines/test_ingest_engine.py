@@ -591,7 +591,7 @@ async def test_what_only_the_operator_can_mend_ends_the_engine_after_a_drain():
     assert at_work.store.locked == []
 
 
-async def test_a_lock_that_a_dead_process_left_behind_is_waited_for_but_not_for_ever(monkeypatch):
+async def test_a_lock_that_a_dead_process_left_behind_is_waited_for_but_not_for_ever(monkeypatch, caplog):
     monkeypatch.setattr(ingest, "_GHOST_LOOK_REAL_S", 0.005)
     at_work, tried = Running(), []
     hold = at_work.store.writer_lock
@@ -603,9 +603,11 @@ async def test_a_lock_that_a_dead_process_left_behind_is_waited_for_but_not_for_
         return hold(underlying)
 
     at_work.store.writer_lock = haunted
+    caplog.set_level("INFO")
     async with at_work():
         await at_work.chain_heard()
     assert len(tried) == 4
+    assert caplog.messages.count("lock of a dead process waited for") == 1
     tried.clear()
     monkeypatch.setattr(ingest, "_GHOST_REAL_S", 0.0)
     with pytest.raises(LockHeld):
